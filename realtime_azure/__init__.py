@@ -1,0 +1,54 @@
+"""A realtime websocket client for Azure OpenAI, on asyncio and trio.
+
+    async with connect(deployment="gpt-realtime") as connection:
+        await connection.response.create()
+        async for event in connection: ...
+
+The house, from the ground up (a module imports from its own floor or below):
+
+    0  errors      every exception that is raised here
+    1  endpoint    resource, deployment and dialect → URLs      auth      credentials → headers
+       events      the protocol, typed                          audio     arithmetic on samples
+    3  streams     bounded streams of events
+    4  connection  connect() and Connection                     verbs     what can be said on it
+    6  emulator    the service, on your desk
+    8  cli         the command `realtime-azure`
+
+`events`, `audio` and `emulator` are imported by name; the front door does not open the emulator.
+"""
+
+from ._version import __version__
+from .connection import Connection, connect
+from .endpoint import Endpoint
+from .errors import (
+    AudioFileError,
+    ConfigurationError,
+    ConnectError,
+    ConnectionClosed,
+    ConnectionLost,
+    HandshakeError,
+    InvalidEvent,
+    RealtimeError,
+    StreamLapsed,
+)
+from .streams import EventStream
+
+__all__ = [
+    # the connection
+    "connect",
+    "Connection",
+    "Endpoint",
+    "EventStream",
+    # what can go wrong
+    "RealtimeError",
+    "ConfigurationError",
+    "InvalidEvent",
+    "AudioFileError",
+    "ConnectError",
+    "HandshakeError",
+    "ConnectionClosed",
+    "ConnectionLost",
+    "StreamLapsed",
+    # the package
+    "__version__",
+]

@@ -1,0 +1,309 @@
+"""A websocket over any byte stream, client or server: websockets' protocol objects, our waiting.
+
+One task reads (`pump`), one writes (`drain`), one asks whether the peer is still there (`keepalive`). `send` puts
+a whole frame in the outbox and returns, so that a cancelled send is wholly queued or not at all; the writer owns
+the socket, and sends what has gathered in one system call. The protocol object (RFC 6455) does no I/O.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from anyio import (
+    BrokenResourceError,
+    CancelScope,
+    ClosedResourceError,
+    EndOfStream,
+    Event,
+    aclose_forcefully,
+    move_on_after,
+    sleep,
+)
+from anyio.abc import ByteStream, TaskGroup
+from anyio.lowlevel import checkpoint
+from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHandshake
+from websockets.frames import Frame, Opcode
+from websockets.http11 import Request, Response
+from websockets.protocol import OPEN
+from websockets.server import ServerProtocol
+from websockets.uri import parse_uri
+
+READ_SIZE = 65536
+OUTBOX_LIMIT = 1 << 20
+"""Bytes that may wait for the network before `send` waits too."""
+
+SENDS_PER_TURN = 32
+"""How many frames one task may queue before the others, the writer among them, have their turn."""
+
+_BROKEN = (BrokenResourceError, ClosedResourceError, OSError)
+
+
+class _NoSecrets(logging.LoggerAdapter[logging.Logger]):
+    """websockets writes headers (a key!) and frames (a voice!) to the log at DEBUG; here it never does."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 - logging's name
+        return level > logging.DEBUG and super().isEnabledFor(level)
+
+
+_LOGGER = _NoSecrets(logging.getLogger("realtime_azure.websocket"), {})
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a websocket ended: the peer's close frame (*code*, *reason*; 1006 without one), or what broke it.
+
+    *asked* says whether this side closed first.
+    """
+
+    code: int
+    reason: str
+    asked: bool
+    cause: BaseException | None = None
+
+
+class WebSocket:
+    """An open websocket, either side. `start` its tasks in a group; whoever made *stream* closes it."""
+
+    def __init__(
+        self, stream: ByteStream, protocol: ClientProtocol | ServerProtocol, early: Iterable[Frame] = ()
+    ) -> None:
+        self.ending: Ending | None = None
+        self._stream = stream
+        self._protocol = protocol
+        self._early = list(early)
+        self._fragments: list[bytes] = []
+        self._failure: BaseException | None = None
+        self._asked = False
+        self._unsent = 0
+        self._sends = 0
+        self._work = Event()  # set when the writer has something to do
+        self._room = Event()  # set when the outbox has been taken
+        self._ended = Event()
+        self._finishing = False
+        self._drained = Event()
+        self._pong: tuple[bytes, Event] | None = None
+        self._delivering = False
+        # Shields: an outer cancellation must not tear a frame, nor stop the closing handshake.
+        # `aclose` ends both scopes, within its own time.
+        self._reading = CancelScope(shield=True)
+        self._writing = CancelScope(shield=True)
+
+    def start(self, tasks: TaskGroup, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
+        """Reads and writes until the end; *deliver* is awaited with the messages that one read brought."""
+        tasks.start_soon(self.pump, deliver)
+        tasks.start_soon(self.drain)
+
+    async def send(self, message: bytes) -> None:
+        """Queues one text message; waits while `OUTBOX_LIMIT` bytes are waiting already.
+
+        Cancelled, nothing was queued. Raises `BrokenResourceError` once the websocket has ended or is closing.
+        """
+        self._sends += 1
+        if self._sends >= SENDS_PER_TURN:
+            self._sends = 0
+            await checkpoint()
+        while self._unsent > OUTBOX_LIMIT and self.ending is None:
+            await self._room.wait()
+        if self.ending is not None or self._protocol.state is not OPEN:
+            raise BrokenResourceError
+        self._protocol.send_text(message)
+        self._unsent += len(message)
+        self._work.set()
+
+    async def pump(self, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
+        """Reads until the websocket ends, whatever ends it; `ending` then says what did."""
+        with self._reading:
+            try:
+                await self._read(deliver)
+            except EndOfStream:
+                self._protocol.receive_eof()
+            except _BROKEN as exc:
+                self._failure = exc
+        self._end()
+
+    async def _read(self, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
+        protocol, receive = self._protocol, self._stream.receive
+        frames: list[Frame] = self._early
+        while True:
+            if frames:
+                messages = self._messages(frames)
+                self._work.set()  # there may be a pong to send, or the answer to a close frame
+                if messages:
+                    self._delivering = True
+                    await deliver(messages)
+                    self._delivering = False
+            if protocol.close_rcvd is not None or protocol.parser_exc is not None:
+                return
+            protocol.receive_data(await receive(READ_SIZE))
+            frames = protocol.events_received()  # type: ignore[assignment]  # after the handshake, all are frames
+
+    def _messages(self, frames: list[Frame]) -> list[bytes]:
+        """The messages that *frames* complete, in order; text and binary alike."""
+        messages: list[bytes] = []
+        for frame in frames:
+            match frame.opcode:
+                case Opcode.TEXT | Opcode.BINARY if frame.fin:
+                    messages.append(bytes(frame.data))
+                case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
+                    self._fragments.append(bytes(frame.data))
+                    if frame.fin:
+                        messages.append(b"".join(self._fragments))
+                        self._fragments.clear()
+                case Opcode.PONG if self._pong and self._pong[0] == frame.data:
+                    self._pong[1].set()
+                case _:
+                    pass  # pings and close frames are answered by the protocol object
+        return messages
+
+    async def drain(self) -> None:
+        """Writes what was queued, joined, until `aclose` has let it finish, or the end."""
+        try:
+            with self._writing:
+                await self._write()
+        except _BROKEN as exc:
+            self._fail(exc)
+        finally:
+            self._drained.set()
+
+    async def _write(self) -> None:
+        while True:
+            chunks, unsent = self._protocol.data_to_send(), self._unsent
+            # The protocol's b"" asks for half a close of TCP, which TLS has not; closing the stream will do.
+            if data := b"".join(chunks):
+                await self._stream.send(data)
+                self._unsent -= unsent
+                self._room.set()
+                self._room = Event()
+            elif self._finishing:
+                return
+            else:
+                self._work = Event()
+                await self._work.wait()
+
+    async def keepalive(self, interval: float, timeout: float) -> None:
+        """Pings every *interval* seconds; a peer that does not answer in *timeout* seconds is gone.
+
+        While this side does not read because its reader is behind, a missing pong proves nothing.
+        """
+        while self.ending is None:
+            await sleep(interval)
+            if self._protocol.state is not OPEN:
+                return
+            payload = secrets.token_bytes(4)
+            self._pong = (payload, Event())
+            self._protocol.send_ping(payload)
+            self._work.set()
+            with move_on_after(timeout):
+                await self._pong[1].wait()
+            if not self._pong[1].is_set() and not self._delivering:
+                self._fail(TimeoutError(f"no answer to a ping within {timeout:g} s"))
+
+    async def aclose(self, code: int = 1000, reason: str = "", *, timeout: float = 3.0) -> None:
+        """Sends what is queued and a close frame, and waits for the peer's, at most *timeout* seconds in all."""
+        if self.ending is None and self._protocol.state is OPEN:
+            self._asked = True
+            self._protocol.send_close(code, reason)
+            self._work.set()
+        with move_on_after(timeout, shield=True):
+            await self._ended.wait()
+            self._finishing = True  # the answer to the peer's close frame may still have to be written
+            self._work.set()
+            await self._drained.wait()
+        self._fail(None)
+
+    def _fail(self, failure: BaseException | None) -> None:
+        self._failure = self._failure or failure
+        self._reading.cancel()
+        self._writing.cancel()
+        self._end()
+
+    def _end(self) -> None:
+        if self.ending is not None:
+            return
+        protocol = self._protocol
+        close = protocol.close_rcvd
+        if close is not None:
+            self.ending = Ending(close.code, close.reason, self._asked)
+        elif protocol.parser_exc is not None and protocol.close_sent is not None:
+            # This side refused what came: too big, or not the protocol.
+            sent = protocol.close_sent
+            self.ending = Ending(sent.code, sent.reason, asked=False, cause=protocol.parser_exc)
+        else:
+            self.ending = Ending(1006, "", self._asked, cause=self._failure)
+        self._ended.set()
+        self._room.set()
+
+
+async def open_client(
+    stream: ByteStream, url: str, headers: Mapping[str, str], *, max_message_size: int
+) -> tuple[Response, WebSocket | None]:
+    """The client's handshake on *stream*: the server's response, and a websocket if that was a 101.
+
+    Raises websockets' `InvalidHandshake` when the answer is not HTTP or breaks the handshake's rules, and
+    `EOFError` when the peer hangs up.
+    """
+    protocol = ClientProtocol(parse_uri(url), max_size=max_message_size, logger=_LOGGER)
+    request = protocol.connect()
+    for name, value in headers.items():
+        request.headers[name] = value
+    protocol.send_request(request)
+    await stream.send(b"".join(protocol.data_to_send()))
+    events = await _first_event(stream, protocol)
+    response, *early = events
+    if isinstance(response, Response) and response.status_code == 101 and protocol.handshake_exc is None:
+        return response, WebSocket(stream, protocol, [frame for frame in early if isinstance(frame, Frame)])
+    if isinstance(response, Response) and response.status_code != 101:
+        return response, None
+    raise protocol.handshake_exc or InvalidHandshake("unexpected answer")
+
+
+async def receive_request(stream: ByteStream) -> tuple[ServerProtocol, Request]:
+    """The server's half of the handshake, as far as the request. Raises like `open_client`."""
+    protocol = ServerProtocol(max_size=1 << 25, logger=_LOGGER)
+    request, *_ = await _first_event(stream, protocol)
+    if not isinstance(request, Request):
+        raise InvalidHandshake("unexpected request")
+    return protocol, request
+
+
+async def answer_request(stream: ByteStream, protocol: ServerProtocol, response: Response) -> WebSocket | None:
+    """Sends *response*; a websocket if it was a 101."""
+    protocol.send_response(response)
+    await stream.send(b"".join(protocol.data_to_send()))
+    if response.status_code != 101:
+        return None
+    return WebSocket(stream, protocol)
+
+
+def json_response(status: int, reason: str, headers: Mapping[str, str], body: bytes) -> Response:
+    """An HTTP response with a JSON *body*, after which the connection is closed."""
+    all_headers = Headers(headers)
+    all_headers["Content-Type"] = "application/json"
+    all_headers["Content-Length"] = str(len(body))
+    all_headers["Connection"] = "close"
+    return Response(status, reason, all_headers, body)
+
+
+async def _first_event(
+    stream: ByteStream, protocol: ClientProtocol | ServerProtocol
+) -> list[Frame | Request | Response]:
+    while True:
+        try:
+            protocol.receive_data(await stream.receive(READ_SIZE))
+        except EndOfStream:
+            protocol.receive_eof()
+        if events := protocol.events_received():
+            return list(events)
+        if protocol.handshake_exc is not None:
+            raise protocol.handshake_exc
+
+
+async def abandon(stream: ByteStream) -> None:
+    """Closes *stream* at once, whatever state it is in."""
+    with CancelScope(shield=True):
+        await aclose_forcefully(stream)

@@ -1,0 +1,330 @@
+"""`connect()` and the `Connection` it opens: typed events in, typed events and verbs out.
+
+    async with connect(deployment="gpt-realtime") as connection:
+        await connection.response.create()
+        async for event in connection: ...
+
+A connection exists only while it is open. Three tasks serve it (reading, writing, asking whether the peer is
+still there) and end with the block; what the block raises comes out as it was raised.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar, overload
+
+from anyio import BrokenResourceError, fail_after
+from anyio.abc import ByteStream
+from pydantic_core import from_json, to_json
+from websockets.exceptions import InvalidHandshake
+from websockets.http11 import Response as HttpResponse
+
+from ._dial import dial
+from ._tasks import service_group
+from ._version import __version__
+from ._websocket import WebSocket, abandon, open_client
+from .auth import AnyCredential, Credential, resolve_credential
+from .endpoint import Endpoint
+from .errors import (
+    ConfigurationError,
+    ConnectError,
+    ConnectionClosed,
+    ConnectionLost,
+    HandshakeError,
+    Refusal,
+    request_id_of,
+)
+from .events import (
+    ClientEvent,
+    ErrorEvent,
+    Event,
+    ResponseCreated,
+    ResponseDone,
+    ServerEvent,
+    SessionCreated,
+    decode,
+)
+from .events.preview import to_dated
+from .events.wire import Bytes, checked, encode_append
+from .streams import EventStream, Inbox, Subscription
+from .verbs import Conversation, InputAudioBuffer, OutputAudioBuffer, Responses, SessionVerbs, new_event_id
+
+E1 = TypeVar("E1", bound=ServerEvent)
+E2 = TypeVar("E2", bound=ServerEvent)
+E3 = TypeVar("E3", bound=ServerEvent)
+E4 = TypeVar("E4", bound=ServerEvent)
+
+_NOTED = (SessionCreated, ResponseCreated, ResponseDone, ErrorEvent)
+
+
+class Connection:
+    """A live connection to one realtime session. Made by `connect`.
+
+    Iterate it for every event from the opening on; the iteration ends when the connection has ended in good
+    order, and raises `ConnectionLost` otherwise. `session`, `input_audio_buffer`, `output_audio_buffer`,
+    `conversation` and `response` hold the verbs. Any number of tasks may send; one iterates the main stream, others
+    `subscribe`.
+    """
+
+    def __init__(self, websocket: WebSocket, endpoint: Endpoint, *, inbox_limit: int, request_id: str | None) -> None:
+        self.endpoint = endpoint
+        self.request_id = request_id
+        """The service's id of the handshake (`apim-request-id`, else `x-request-id`), for Azure's support."""
+        self.session_id: str | None = None
+        """The id of the session, once `session.created` has come."""
+        self.session = SessionVerbs(self.send)
+        self.input_audio_buffer = InputAudioBuffer(self.send, self._append)
+        self.output_audio_buffer = OutputAudioBuffer(self.send)
+        self.conversation = Conversation(self.send)
+        self.response = Responses(self.send)
+        self._websocket = websocket
+        self._inbox = Inbox(inbox_limit)
+        self._open_response: str | None = None
+        self._last_error: str | None = None
+
+    def __repr__(self) -> str:
+        state = "open" if self._websocket.ending is None else "ended"
+        return f"<Connection {state} to {self.endpoint.host} session={self.session_id}>"
+
+    # Receiving
+
+    def __aiter__(self) -> EventStream[ServerEvent]:
+        return self._inbox.main
+
+    async def receive(self) -> ServerEvent:
+        """The next event of the main stream; cancelled while waiting, nothing is lost.
+
+        Raises `ConnectionClosed` after the last event, `ConnectionLost` if the connection ended badly.
+        """
+        return await self._inbox.main.receive()
+
+    @overload
+    def subscribe(self, a: type[E1], /, *, limit: int | None = ...) -> Subscription[E1]: ...
+    @overload
+    def subscribe(self, a: type[E1], b: type[E2], /, *, limit: int | None = ...) -> Subscription[E1 | E2]: ...
+    @overload
+    def subscribe(
+        self, a: type[E1], b: type[E2], c: type[E3], /, *, limit: int | None = ...
+    ) -> Subscription[E1 | E2 | E3]: ...
+    @overload
+    def subscribe(
+        self, a: type[E1], b: type[E2], c: type[E3], d: type[E4], /, *, limit: int | None = ...
+    ) -> Subscription[E1 | E2 | E3 | E4]: ...
+    @overload
+    def subscribe(self, *types: type[ServerEvent], limit: int | None = ...) -> Subscription[ServerEvent]: ...
+    def subscribe(self, *types: type[Any], limit: int | None = None) -> Subscription[Any]:
+        """A stream of its own of the events of *types* (all, if none is named), from the `async with` on.
+
+            async with connection.subscribe(ResponseOutputAudioDelta) as sound:
+                async for event in sound: ...
+
+        It holds at most *limit* bytes (the connection's `inbox_limit` if None); one that is full because nobody
+        reads it lapses, and holds up nobody else.
+        """
+        return Subscription(self._inbox, types or (Event,), limit)
+
+    async def wait_for(self, type: type[E1], *, where: Callable[[E1], bool] | None = None) -> E1:  # noqa: A002
+        """The first event of *type* for which *where* holds; it is taken away from no stream.
+
+        Looks first at what the main stream has not handed out yet, then waits. Raises `ConnectionClosed` or
+        `ConnectionLost` if the connection ends before, and whatever *where* raises.
+        """
+        return await self._inbox.wait_for((type,), where)
+
+    # Sending
+
+    async def send(self, event: ClientEvent | Mapping[str, Any]) -> None:
+        """Sends one event, a model or a mapping in the service's (GA) vocabulary.
+
+        It is checked first: `InvalidEvent` names what is wrong with it, and nothing is sent. It gets an
+        `event_id` if it has none (`input_audio_buffer.append` does not). Waits while the network is behind;
+        cancelled, the event is wholly queued or not at all. Raises `ConnectionClosed` after the end.
+        """
+        made = checked(event)
+        if made.type == "input_audio_buffer.append":
+            await self._append(made.audio, made.event_id)
+            return
+        if made.event_id is None:
+            made = made.model_copy(update={"event_id": new_event_id()})
+        message = made.model_dump_json(exclude_unset=True).encode()
+        if self.endpoint.dated:
+            message = to_json(to_dated(from_json(message)))
+        await self._send(message)
+
+    async def _append(self, audio: Bytes, event_id: str | None) -> None:
+        await self._send(encode_append(audio, event_id))
+
+    async def _send(self, message: bytes) -> None:
+        try:
+            await self._websocket.send(message)
+        except BrokenResourceError:
+            raise self._ended() from None
+
+    # Ending
+
+    async def aclose(self) -> None:
+        """Closes the connection: sends what is queued, then the close frame, and waits shortly for the answer.
+
+        Leaving the `async with` does it too. What was received can still be read; sending raises.
+        """
+        await self._websocket.aclose()
+
+    async def pump(self) -> None:
+        """Reads until the end; `connect` runs it."""
+        await self._websocket.pump(self._deliver)
+        self._inbox.end(self._ended)
+
+    async def _deliver(self, messages: list[bytes]) -> None:
+        events = [decode(message) for message in messages]
+        for event in events:
+            if isinstance(event, _NOTED):
+                self._note(event)
+        await self._inbox.deliver(events)
+
+    def _note(self, event: SessionCreated | ResponseCreated | ResponseDone | ErrorEvent) -> None:
+        match event:
+            case SessionCreated(session=session):
+                self.session_id = session.id
+            case ResponseCreated(response=response):
+                self._open_response = response.id
+            case ResponseDone():
+                self._open_response = None
+            case ErrorEvent(error=error):
+                self._last_error = error.message
+
+    def _ended(self) -> ConnectionClosed:
+        """The error that says how it ended; a new one each time, for each caller has its own traceback."""
+        ending = self._websocket.ending
+        if ending is None or ending.asked:
+            return ConnectionClosed("this connection was closed")
+        if ending.code == 1000 and self._open_response is None:
+            return ConnectionClosed(
+                f"the service closed this connection{f' ({ending.reason})' if ending.reason else ''}",
+                reason=ending.reason,
+            )
+        said = f"close {ending.code}" if ending.code != 1006 else "no close frame"
+        for more in (ending.reason, str(ending.cause or "")):
+            said += f": {more}" if more else ""
+        cut = f", in the middle of response {self._open_response}" if self._open_response else ""
+        error = ConnectionLost(
+            f"the connection was lost{cut} ({said})",
+            code=ending.code,
+            reason=ending.reason,
+            response_cut=self._open_response,
+            session_id=self.session_id,
+            last_error=self._last_error,
+        )
+        error.__cause__ = ending.cause
+        return error
+
+
+@asynccontextmanager
+async def connect(
+    endpoint: str | Endpoint | None = None,
+    *,
+    deployment: str | None = None,
+    api_version: str | None = None,
+    api_key: str | None = None,
+    credential: AnyCredential | None = None,
+    call_id: str | None = None,
+    intent: str | None = None,
+    query: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+    ssl_context: ssl.SSLContext | None = None,
+    open_timeout: float = 10.0,
+    close_timeout: float = 3.0,
+    ping_interval: float | None = 20.0,
+    ping_timeout: float = 20.0,
+    inbox_limit: int = 16 << 20,
+    max_message_size: int = 16 << 20,
+) -> AsyncGenerator[Connection]:
+    """Opens a realtime connection for the length of the `async with`.
+
+    *endpoint* is a resource's URL or an `Endpoint`; *deployment* the name of a realtime model's deployment;
+    *api_version* `"v1"`, or a dated version for the preview protocol. Sign in with *api_key* or *credential* (a
+    token, a function that gives one, an azure-identity credential, or a `realtime_azure.auth.Credential`). What is
+    not passed comes from `AZURE_OPENAI_ENDPOINT`, `AZURE_OPENAI_REALTIME_DEPLOYMENT` (or
+    `AZURE_OPENAI_DEPLOYMENT_NAME`, or `AZURE_OPENAI_DEPLOYMENT`), `OPENAI_API_VERSION`, and `AZURE_OPENAI_AD_TOKEN` or
+    `AZURE_OPENAI_API_KEY`.
+
+    *call_id* joins a telephone or WebRTC call, *intent* `"transcription"` opens a session that only writes down.
+    *query* and *headers* are added to the handshake. *ssl_context* replaces the default, which checks certificates.
+
+    Times are in seconds: *open_timeout* for all of the opening, *close_timeout* for the goodbye, a ping after each
+    *ping_interval* (None: never), and *ping_timeout* to answer it. *inbox_limit* and *max_message_size* are in
+    bytes: how much may wait to be read (see `realtime_azure.streams`), and how large one message may be.
+
+    Raises `ConfigurationError` before anything is sent, `HandshakeError` when the service refuses, and `ConnectError`
+    when it cannot be reached. What the block raises comes out as it is. Cancelled at any point, nothing stays open.
+    """
+    target = Endpoint.resolve(endpoint, deployment=deployment, api_version=api_version)
+    url = target.realtime_url(call_id=call_id, intent=intent, query=query)
+    own = _fit_headers(headers or {})
+    signer = resolve_credential(api_key, credential)
+    streams: list[ByteStream] = []
+    try:
+        try:
+            with fail_after(open_timeout):
+                websocket, request_id = await _open(
+                    url, signer, own, ssl_context, max_message_size, opened=streams.append
+                )
+        except TimeoutError as exc:
+            raise ConnectError(f"{target.host} did not answer within {open_timeout:g} s") from exc
+        connection = Connection(websocket, target, inbox_limit=inbox_limit, request_id=request_id)
+        async with service_group() as tasks:
+            tasks.start_soon(connection.pump)
+            tasks.start_soon(websocket.drain)
+            if ping_interval is not None:
+                tasks.start_soon(websocket.keepalive, ping_interval, ping_timeout)
+            try:
+                yield connection
+            finally:
+                await websocket.aclose(timeout=close_timeout)
+    finally:
+        for stream in streams:
+            await abandon(stream)
+
+
+async def _open(
+    url: str,
+    signer: Credential,
+    headers: Mapping[str, str],
+    ssl_context: ssl.SSLContext | None,
+    max_message_size: int,
+    *,
+    opened: Callable[[ByteStream], object],
+) -> tuple[WebSocket, str | None]:
+    all_headers = {"User-Agent": f"realtime-azure/{__version__}", **headers, **await signer.headers()}
+    stream = await dial(url, ssl_context=ssl_context)
+    opened(stream)
+    try:
+        response, websocket = await open_client(stream, url, all_headers, max_message_size=max_message_size)
+    except (InvalidHandshake, EOFError, OSError, BrokenResourceError) as exc:
+        raise ConnectError(f"the server did not answer as a websocket server does: {exc}") from exc
+    if websocket is None:
+        raise HandshakeError(_refusal(response))
+    return websocket, request_id_of(_lower(response))
+
+
+def _refusal(response: HttpResponse) -> Refusal:
+    """What a refusal says: Azure's envelope `{"error": {"code", "message"}}`, or else its first words."""
+    body = bytes(response.body or b"")
+    try:
+        said = from_json(body)["error"]
+        code, message = said.get("code"), said.get("message")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        code, message = None, body[:200].decode("utf-8", "replace").strip()
+    return Refusal(response.status_code, _lower(response), body, str(code) if code else None, str(message or ""))
+
+
+def _lower(response: HttpResponse) -> dict[str, str]:
+    return {name.lower(): value for name, value in response.headers.raw_items()}
+
+
+def _fit_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+    for name, value in headers.items():
+        if not all(text.isascii() and text.isprintable() for text in (name, value)):
+            raise ConfigurationError(f"headers: {name!r} has a line break or a character outside ASCII")
+    return headers

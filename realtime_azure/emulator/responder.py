@@ -1,0 +1,106 @@
+"""What the emulator answers: a turn of the user in, a reply out.
+
+A responder is an async function that you can replace. The one used by default, `recorded_answer`, needs nothing
+but this package, and never pretends: it hears that somebody spoke and for how long, not what was said.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from ..audio import duration, wav
+
+RATE = 24000
+_SPEECH = Path(__file__).parent / "speech"
+_NUMBERS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
+).split()
+_TENS = {20: "twenty", 30: "thirty", 40: "forty", 50: "fifty", 60: "sixty"}
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What the user said or wrote since the last answer.
+
+    *text* is what was typed, *audio* what was said (PCM16 mono little-endian, 24 kHz), *speech_seconds* how much of
+    it the turn detection took for speech, *transcript* what it says, where somebody can tell; *instructions* are
+    those of the session or of this response, *deployment* the name that was connected to.
+    """
+
+    text: str = ""
+    audio: bytes = field(default=b"", repr=False)
+    speech_seconds: float = 0.0
+    transcript: str | None = None
+    instructions: str = ""
+    deployment: str = ""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: what it says, and its sound (PCM16 mono little-endian, 24 kHz).
+
+    Without *audio*, a spoken answer is spoken by the emulator: with a voice where `emulator-voice` is installed,
+    else as a quiet tone of a likely length.
+    """
+
+    text: str
+    audio: bytes | None = field(default=None, repr=False)
+
+
+Responder = Callable[[Turn], Awaitable[Reply | str]]
+"""Answers a turn; a `str` is a `Reply` without sound of its own."""
+
+Transcriber = Callable[[bytes], Awaitable[str]]
+"""What PCM16 mono little-endian sound at 24 kHz says."""
+
+Speaker = Callable[[str], Awaitable[bytes]]
+"""A text as PCM16 mono little-endian sound at 24 kHz."""
+
+
+async def recorded_answer(turn: Turn) -> Reply:
+    """Says what the emulator can truly know of *turn*, in a recorded voice."""
+    if turn.audio and not turn.speech_seconds:
+        words, sounds = ["I heard no speech."], ["no_speech"]
+    elif turn.audio:
+        seconds = max(1, round(turn.speech_seconds))
+        words, sounds = _counted(seconds, "second")
+        words.insert(0, "I heard you speak for about")
+        sounds.insert(0, "heard")
+    else:
+        words, sounds = _counted(len(turn.text.split()), "word")
+        words.insert(0, "I read your message of")
+        sounds.insert(0, "read")
+    return Reply(" ".join(["This is the emulator.", *words]), b"".join(_recording(name) for name in ["intro", *sounds]))
+
+
+def _counted(count: int, unit: str) -> tuple[list[str], list[str]]:
+    """*count* of *unit* in words, and in the names of recordings; above twenty by tens, above sixty no more."""
+    noun = unit if count == 1 else f"{unit}s"
+    if count < len(_NUMBERS):
+        return [_NUMBERS[count], f"{noun}."], [str(count), noun]
+    tens = min(count // 10 * 10, 60)
+    return ["more than", _TENS[tens], f"{noun}."], ["more_than", str(tens), noun]
+
+
+@cache
+def _recording(name: str) -> bytes:
+    return wav.read(_SPEECH / f"{name}.wav", rate=RATE).pcm
+
+
+async def tone(text: str) -> bytes:
+    """A quiet tone as long as *text* would take to say, for an emulator without a voice."""
+    count = int(max(0.3, 0.06 * len(text)) * RATE)
+    period = [round(2000 * math.sin(2 * math.pi * step / 60)) for step in range(60)]  # 400 Hz
+    samples = array("h", (period * (count // 60 + 1))[:count])
+    return samples.tobytes()
+
+
+def seconds_of(pcm: bytes) -> float:
+    """How long 24 kHz PCM16 mono takes."""
+    return duration(pcm, RATE)

@@ -1,0 +1,83 @@
+"""What every event and every part of one has in common: tolerant reading, frozen values, quiet reprs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any
+
+import pybase64
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+
+
+def _standard_base64(audio: bytes) -> str:
+    # pydantic's own base64 is the URL-safe alphabet; the service wants the standard one.
+    return pybase64.b64encode(audio).decode("ascii")
+
+
+Audio = Annotated[bytes, PlainSerializer(_standard_base64, return_type=str, when_used="json")]
+"""Sound as `bytes` (PCM16 mono little-endian at 24 kHz unless the session says G.711); base64 on the wire."""
+
+
+class _ByteCount:
+    """Stands for bytes in a repr: how many, never which."""
+
+    def __init__(self, value: bytes) -> None:
+        self._count = len(value)
+
+    def __repr__(self) -> str:
+        return f"<{self._count} bytes>"
+
+
+class Part(BaseModel):
+    """A piece of an event. What this version does not know is kept, and readable as an attribute.
+
+    Parts compare by value, cannot be changed, and never show sound in their repr.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="allow",
+        strict=True,
+        val_json_bytes="base64",
+        hide_input_in_errors=True,
+        # `model_` is a prefix that pydantic guards; the service has fields of that name.
+        protected_namespaces=(),
+    )
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        for name, value in super().__repr_args__():
+            if name in self.model_fields_set:
+                yield name, _ByteCount(value) if isinstance(value, bytes) else value
+
+
+class Event(Part):
+    """One message on the connection.
+
+    `raw` is the message as it was received, at the cost of one reference; it is empty on an event made by
+    hand, and lost by a copy or a pickle. `problems` says what in it could not be read and was left unset.
+    """
+
+    # Slots, not private attributes: those would cost a Python call for each event that is decoded.
+    __slots__ = ("_problems", "_raw")
+
+    @property
+    def raw(self) -> bytes:
+        """The message as received, or `b""`."""
+        raw: bytes = getattr(self, "_raw", b"")
+        return raw
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What could not be read and was left unset, one path and reason each; empty on a good event."""
+        problems: tuple[str, ...] = getattr(self, "_problems", ())
+        return problems
+
+
+def tag_by_type(*known: str) -> Callable[[Any], str]:
+    """A discriminator that reads *known* as themselves and anything newer as `"other"`, so that it is kept."""
+
+    def tag(value: Any) -> str:
+        kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
+        return kind if kind in known else "other"
+
+    return tag

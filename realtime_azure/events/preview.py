@@ -1,0 +1,207 @@
+"""The dated (preview) dialect: what it calls things, in both directions.
+
+The code of this package and of its users speaks GA. Here, and nowhere else, that is translated: `to_dated` for
+what a client sends, `from_dated` and `server_to_dated` for the emulator, which is at the other end.
+
+Source: Azure's preview-to-GA migration guide and the preview reference (realtime-audio-reference, 2025-04-01).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..errors import InvalidEvent
+
+Fields = dict[str, Any]
+
+SERVER_NAMES = {
+    "response.output_text.delta": "response.text.delta",
+    "response.output_text.done": "response.text.done",
+    "response.output_audio.delta": "response.audio.delta",
+    "response.output_audio.done": "response.audio.done",
+    "response.output_audio_transcript.delta": "response.audio_transcript.delta",
+    "response.output_audio_transcript.done": "response.audio_transcript.done",
+    "conversation.item.added": "conversation.item.created",
+}
+"""GA name → dated name, where they differ. `conversation.item.done` does not exist there."""
+
+_CONTENT_TYPES = {"output_text": "text", "output_audio": "audio"}
+_GA_CONTENT_TYPES = {dated: ga for ga, dated in _CONTENT_TYPES.items()}
+_FORMATS = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
+_GA_FORMATS: dict[str, Fields] = {
+    "pcm16": {"type": "audio/pcm", "rate": 24000},
+    "g711_ulaw": {"type": "audio/pcmu"},
+    "g711_alaw": {"type": "audio/pcma"},
+}
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _format(value: Any) -> Any:
+    return _FORMATS.get(str(value.get("type")), value) if isinstance(value, Mapping) else value
+
+
+def _ga_format(value: Any) -> Any:
+    return _GA_FORMATS.get(value, value) if isinstance(value, str) else value
+
+
+def _modalities(value: Any) -> Any:
+    # The dated service refuses audio alone; GA means by it audio with its transcript.
+    return ["text", "audio"] if value == ["audio"] else value
+
+
+def _ga_modalities(value: Any) -> Any:
+    return ["audio"] if isinstance(value, list) and "audio" in value else value
+
+
+# GA path → dated field, and how the value changes one way and the other.
+_Rule = tuple[str, str, Callable[[Any], Any], Callable[[Any], Any]]
+_SHARED: tuple[_Rule, ...] = (
+    ("instructions", "instructions", _as_is, _as_is),
+    ("output_modalities", "modalities", _modalities, _ga_modalities),
+    ("audio.output.format", "output_audio_format", _format, _ga_format),
+    ("audio.output.voice", "voice", _as_is, _as_is),
+    ("tools", "tools", _as_is, _as_is),
+    ("tool_choice", "tool_choice", _as_is, _as_is),
+)
+_SESSION: tuple[_Rule, ...] = (
+    *_SHARED,
+    ("id", "id", _as_is, _as_is),
+    ("object", "object", _as_is, _as_is),
+    ("model", "model", _as_is, _as_is),
+    ("expires_at", "expires_at", _as_is, _as_is),
+    ("audio.input.format", "input_audio_format", _format, _ga_format),
+    ("audio.input.transcription", "input_audio_transcription", _as_is, _as_is),
+    ("audio.input.noise_reduction", "input_audio_noise_reduction", _as_is, _as_is),
+    ("audio.input.turn_detection", "turn_detection", _as_is, _as_is),
+    ("audio.output.speed", "speed", _as_is, _as_is),
+    ("max_output_tokens", "max_response_output_tokens", _as_is, _as_is),
+    ("tracing", "tracing", _as_is, _as_is),
+)
+_RESPONSE_CONFIG: tuple[_Rule, ...] = (
+    *_SHARED,
+    ("conversation", "conversation", _as_is, _as_is),
+    ("input", "input", _as_is, _as_is),
+    ("metadata", "metadata", _as_is, _as_is),
+    ("max_output_tokens", "max_response_output_tokens", _as_is, _as_is),
+)
+_RESPONSE: tuple[_Rule, ...] = (
+    *_SHARED,
+    *((name, name, _as_is, _as_is) for name in ("id", "object", "status", "status_details", "output")),
+    *((name, name, _as_is, _as_is) for name in ("usage", "metadata", "conversation_id", "max_output_tokens")),
+)
+
+
+def _leaves(fields: Mapping[str, Any], rules: tuple[_Rule, ...], prefix: str = "") -> Fields:
+    """*fields* by dotted path, as deep as *rules* look into them."""
+    paths = {rule[0] for rule in rules}
+    found: Fields = {}
+    for name, value in fields.items():
+        path = prefix + name
+        inside = any(known.startswith(path + ".") for known in paths)
+        if inside and isinstance(value, Mapping):
+            found |= _leaves(value, rules, path + ".")
+        elif not (inside and value is None):
+            found[path] = value
+    return found
+
+
+def _flatten(fields: Mapping[str, Any], rules: tuple[_Rule, ...], where: str) -> Fields:
+    by_path = {path: (name, there) for path, name, there, _ in rules}
+    flat: Fields = {}
+    for path, value in _leaves(fields, rules).items():
+        if path not in by_path:
+            raise InvalidEvent(
+                f"{where}.{path}: a dated (preview) connection has no such setting; api_version='v1' has"
+            )
+        name, there = by_path[path]
+        flat[name] = there(value)
+    return flat
+
+
+def _nest(flat: Mapping[str, Any], rules: tuple[_Rule, ...]) -> Fields:
+    """The GA form of *flat*; a field that GA does not have stays, for the reader to refuse."""
+    by_name = {name: (path, back) for path, name, _, back in rules}
+    nested: Fields = {}
+    for name, value in flat.items():
+        path, back = by_name.get(name, (name, _as_is))
+        here = nested
+        *outer, last = path.split(".")
+        for step in outer:
+            here = here.setdefault(step, {})
+        here[last] = back(value)
+    return nested
+
+
+def _with_content_types(item: Any, names: Mapping[str, str]) -> Any:
+    if not isinstance(item, Mapping) or not isinstance(item.get("content"), list):
+        return item
+    return {**item, "content": [_renamed(part, names) for part in item["content"]]}
+
+
+def _renamed(part: Any, names: Mapping[str, str]) -> Any:
+    return {**part, "type": names.get(part["type"], part["type"])} if isinstance(part, Mapping) else part
+
+
+def to_dated(event: Mapping[str, Any]) -> Fields:
+    """The client event *event* (GA, JSON values) as a dated connection says it.
+
+    Raises `InvalidEvent` for a setting that cannot be said there, by its path.
+    """
+    match event:
+        case {"type": "session.update", "session": Mapping() as session}:
+            if session.get("type") == "transcription":
+                raise InvalidEvent("session.type: a dated (preview) connection transcribes only; api_version='v1' can")
+            settings = {name: value for name, value in session.items() if name != "type"}
+            return {**event, "session": _flatten(settings, _SESSION, "session")}
+        case {"type": "response.create", "response": Mapping() as response}:
+            flat = _flatten(response, _RESPONSE_CONFIG, "response")
+            if isinstance(flat.get("input"), list):
+                flat["input"] = [_with_content_types(item, _CONTENT_TYPES) for item in flat["input"]]
+            return {**event, "response": flat}
+        case {"type": "conversation.item.create", "item": item}:
+            return {**event, "item": _with_content_types(item, _CONTENT_TYPES)}
+        case _:
+            return dict(event)
+
+
+def from_dated(event: Mapping[str, Any]) -> Fields:
+    """A dated client event in GA vocabulary, as the emulator reads it."""
+    match event:
+        case {"type": "session.update", "session": Mapping() as session}:
+            return {**event, "session": {**_nest(session, _SESSION), "type": "realtime"}}
+        case {"type": "response.create", "response": Mapping() as response}:
+            nested = _nest(response, _RESPONSE_CONFIG)
+            if isinstance(nested.get("input"), list):
+                nested["input"] = [_with_content_types(item, _GA_CONTENT_TYPES) for item in nested["input"]]
+            return {**event, "response": nested}
+        case {"type": "conversation.item.create", "item": item}:
+            return {**event, "item": _with_content_types(item, _GA_CONTENT_TYPES)}
+        case _:
+            return dict(event)
+
+
+def server_to_dated(event: Mapping[str, Any]) -> Fields | None:
+    """A GA server event as a dated connection says it; None where it has no such event."""
+    if event["type"] == "conversation.item.done":
+        return None
+    dated: Fields = {**event, "type": SERVER_NAMES.get(event["type"], event["type"])}
+    if "session" in dated:
+        known = {path.split(".")[0] for path, *_ in _SESSION}
+        session = {name: value for name, value in dated["session"].items() if name in known}
+        dated["session"] = {"turn_detection": None, **_flatten(session, _SESSION, "session")}
+    if "item" in dated:
+        dated["item"] = _dated_item(dated["item"])
+    if "response" in dated:
+        response = _flatten(dated["response"], _RESPONSE, "response")
+        dated["response"] = {**response, "output": [_dated_item(item) for item in response["output"]]}
+    if event["type"].startswith("response.content_part."):
+        dated.pop("content", None)
+    return dated
+
+
+def _dated_item(item: Mapping[str, Any]) -> Fields:
+    return {"object": "realtime.item", **_with_content_types(item, _CONTENT_TYPES)}

@@ -1,0 +1,262 @@
+"""Streams of events: the main one of a connection, and any number of subscriptions beside it.
+
+Each is bounded in bytes. The main stream holds every event from the opening. When it is full, reading from the
+network stops, and TCP makes the service wait; but where somebody waits beside it (a subscription, a `wait_for`) and
+nobody reads it, it lapses instead, so that nothing deadlocks. A subscription that is full lapses: it never holds up
+another stream. A lapsed stream says so, and how many events it dropped, to whoever reads it next.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from time import monotonic
+from typing import Any, Generic, TypeVar, cast
+
+from anyio import BusyResourceError, Event, move_on_after
+from anyio.lowlevel import checkpoint
+
+from .errors import ConnectionClosed, ConnectionLost, StreamLapsed
+from .events import ServerEvent
+
+E = TypeVar("E", bound=ServerEvent)
+
+EVENTS_PER_TURN = 64
+SECONDS_PER_TURN = 0.005
+"""A reader with events waiting lets the other tasks run after so many of them, or so long."""
+
+LAPSE_AFTER = 2.0
+"""Seconds without a read after which a full main stream counts as one that nobody reads, if others wait."""
+
+Ended = Callable[[], ConnectionClosed]
+"""Makes the error that says how the connection ended: a new one for each caller, for each has its own traceback."""
+
+
+class EventStream(Generic[E]):
+    """Events in the order in which they came. Iterate it, or call `receive`; one task at a time.
+
+    Iteration ends when the connection has ended in good order and all was read; any other ending raises
+    `ConnectionLost`. Cancelled while waiting, nothing is lost. `dropped` counts events lost to a lapse.
+    """
+
+    def __init__(self, types: tuple[type[E], ...], limit: int) -> None:
+        self.dropped = 0
+        self._types = types
+        self._limit = limit
+        self._events: deque[E] = deque()
+        self._size = 0
+        self._lapsed = False
+        self._ended: Ended | None = None
+        self._arrival: Event | None = None
+        self._held: Event | None = None
+        self.reads = 0
+        self._turn_events = 0
+        self._turn_ends = 0.0
+
+    def __aiter__(self) -> EventStream[E]:
+        return self
+
+    async def __anext__(self) -> E:
+        try:
+            return await self._next()
+        except ConnectionLost:
+            raise
+        except ConnectionClosed:
+            raise StopAsyncIteration from None
+
+    async def receive(self) -> E:
+        """The next event. Raises `ConnectionClosed` after the last, `ConnectionLost` if it ended badly."""
+        return await self._next()
+
+    async def _next(self) -> E:
+        # A waiting event is handed over without a switch to another task, which would cost more than the event.
+        self._turn_events += 1
+        if self._events and (self._turn_events > EVENTS_PER_TURN or monotonic() > self._turn_ends):
+            await checkpoint()
+            self._new_turn()
+        while not self._events:
+            if self._lapsed:
+                raise StreamLapsed(self.dropped)
+            if self._ended is not None:
+                raise self._ended()
+            await self._wait()
+        event = self._events.popleft()
+        self.reads += 1
+        self._size -= len(event.raw)
+        if self._held is not None and self._size <= self._limit // 2:
+            self._held.set()
+        return event
+
+    async def _wait(self) -> None:
+        if self._arrival is not None:
+            raise BusyResourceError("reading from this stream; give each task a subscription of its own")
+        self._arrival = Event()
+        try:
+            await self._arrival.wait()
+        finally:
+            self._arrival = None
+        self._new_turn()
+
+    def _new_turn(self) -> None:
+        self._turn_events = 0
+        self._turn_ends = monotonic() + SECONDS_PER_TURN
+
+    @property
+    def full(self) -> bool:
+        return self._size >= self._limit
+
+    def put(self, events: Iterable[E]) -> None:
+        """Adds *events*; wakes whoever waits for them."""
+        if self._lapsed:
+            self.dropped += sum(1 for _ in events)
+            return
+        for event in events:
+            self._events.append(event)
+            self._size += len(event.raw)
+        if self._arrival is not None:
+            self._arrival.set()
+
+    def put_own(self, events: Iterable[ServerEvent]) -> None:
+        """Adds those of *events* that this stream is for; lapses when that is too much."""
+        own = [event for event in events if isinstance(event, self._types)]
+        if own:
+            self.put(own)
+            if self.full:
+                self.lapse()
+
+    def lapse(self) -> None:
+        """Gives up: what waits here is dropped, and so is what would come."""
+        self._lapsed = True
+        self.dropped += len(self._events)
+        self._events.clear()
+        self._size = 0
+        self.wake()
+
+    def end(self, ended: Ended) -> None:
+        self._ended = ended
+        self.wake()
+
+    def wake(self) -> None:
+        if self._held is not None:
+            self._held.set()
+        if self._arrival is not None:
+            self._arrival.set()
+
+    def waiting(self) -> tuple[E, ...]:
+        """What has come and was not handed out yet."""
+        return tuple(self._events)
+
+    def hold(self) -> Event:
+        """An event that is set when half of the stream is free, when it ends, and by `wake`."""
+        self._held = Event()
+        return self._held
+
+
+class _Wait:
+    """Somebody who waits for one event."""
+
+    def __init__(self, types: tuple[type[Any], ...], where: Callable[[Any], bool] | None) -> None:
+        self.event: Any = None
+        self.error: Exception | None = None
+        self.arrived = Event()
+        self._types = types
+        self._where = where
+
+    def offer(self, event: ServerEvent) -> None:
+        if self.arrived.is_set() or not isinstance(event, self._types):
+            return
+        try:
+            if self._where is not None and not self._where(event):
+                return
+        except Exception as exc:  # noqa: BLE001 - the caller's own function: the error is theirs, not the reader's
+            self.error = exc
+        self.event = event
+        self.arrived.set()
+
+
+class Inbox:
+    """What a connection has received: the main stream, the subscriptions, and those who wait for one event."""
+
+    def __init__(self, limit: int) -> None:
+        self.main: EventStream[ServerEvent] = EventStream((), limit)
+        self._limit = limit
+        self._subscriptions: list[EventStream[Any]] = []
+        self._waits: list[_Wait] = []
+        self._ended: Ended | None = None
+
+    async def deliver(self, events: list[ServerEvent]) -> None:
+        """Hands *events* to every stream; returns when there is room for more."""
+        self.main.put(events)
+        for stream in self._subscriptions:
+            stream.put_own(events)
+        for wait in self._waits:
+            for event in events:
+                wait.offer(event)
+        while self.main.full and self._ended is None:
+            await self._make_room()
+
+    async def _make_room(self) -> None:
+        room, reads = self.main.hold(), self.main.reads
+        if not self._subscriptions and not self._waits:
+            await room.wait()
+        elif not reads:
+            self.main.lapse()
+        else:
+            with move_on_after(LAPSE_AFTER):
+                await room.wait()
+            if self.main.full and self.main.reads == reads:
+                self.main.lapse()
+
+    def end(self, ended: Ended) -> None:
+        """The connection has ended: streams end once they are read, and nobody waits any more."""
+        self._ended = ended
+        for stream in (self.main, *self._subscriptions):
+            stream.end(ended)
+        for wait in self._waits:
+            wait.arrived.set()
+
+    def add(self, types: tuple[type[E], ...], limit: int | None) -> EventStream[E]:
+        """A stream of the events of *types* from now on; `remove` it when it is no longer read."""
+        stream = EventStream(types, limit or self._limit)
+        if self._ended is not None:
+            stream.end(self._ended)
+        self._subscriptions.append(stream)
+        self.main.wake()  # somebody waits beside it now
+        return stream
+
+    def remove(self, stream: EventStream[Any]) -> None:
+        self._subscriptions.remove(stream)
+
+    async def wait_for(self, types: tuple[type[E], ...], where: Callable[[E], bool] | None) -> E:
+        """The first event of *types*, of those not handed out yet and those to come; takes it from nobody."""
+        wait = _Wait(types, where)
+        for event in self.main.waiting():
+            wait.offer(event)
+        self._waits.append(wait)
+        self.main.wake()  # somebody waits beside it now
+        try:
+            if self._ended is None:
+                await wait.arrived.wait()
+        finally:
+            self._waits.remove(wait)
+        if wait.error is not None:
+            raise wait.error
+        if wait.event is None and self._ended is not None:
+            raise self._ended()
+        return cast("E", wait.event)  # `offer` looked at its type
+
+
+class Subscription(Generic[E]):
+    """`async with` it for a stream of its own, which lives as long as the block."""
+
+    def __init__(self, inbox: Inbox, types: tuple[type[E], ...], limit: int | None) -> None:
+        self._open = partial(inbox.add, types, limit)
+        self._close = inbox.remove
+
+    async def __aenter__(self) -> EventStream[E]:
+        self._stream: EventStream[E] = self._open()
+        return self._stream
+
+    async def __aexit__(self, *_: object) -> None:
+        self._close(self._stream)

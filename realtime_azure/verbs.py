@@ -1,0 +1,155 @@
+"""The verbs of a connection, in openai-python's words: `session.update`, `response.create`, …
+
+Each sends one client event. What a verb takes first may be given by position or by name; *event_id* is made if
+it is not given. Raises `InvalidEvent` before anything is sent, `ConnectionClosed` after the end. A cancelled verb
+has sent its event wholly or not at all.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from .events import (
+    ClientEvent,
+    ConversationItemDelete,
+    ConversationItemRetrieve,
+    ConversationItemTruncate,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    Item,
+    OutputAudioBufferClear,
+    ResponseCancel,
+    ResponseConfig,
+    SessionConfig,
+)
+from .events.wire import Bytes
+
+Send = Callable[[ClientEvent | Mapping[str, Any]], Awaitable[None]]
+Append = Callable[[Bytes, str | None], Awaitable[None]]
+
+
+def new_event_id() -> str:
+    """An id for a client event, so that an `error` can say which one it is about."""
+    return f"event_{secrets.token_hex(10)}"
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True) if hasattr(value, "model_dump") else value
+
+
+def _event(type: str, event_id: str | None, **fields: Any) -> dict[str, Any]:  # noqa: A002 - the wire's word
+    """A client event of what was given; what was not given is not on the wire."""
+    given = {"event_id": event_id, **fields}
+    return {"type": type} | {name: _plain(value) for name, value in given.items() if value is not None}
+
+
+class SessionVerbs:
+    """`connection.session`"""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def update(self, session: SessionConfig | Mapping[str, Any], *, event_id: str | None = None) -> None:
+        """Changes what *session* names; the service answers with `SessionUpdated`.
+
+        A setting given as None is sent as null (`turn_detection: None` turns it off).
+        """
+        await self._send(_event("session.update", event_id, session=session))
+
+
+class InputAudioBuffer:
+    """`connection.input_audio_buffer`: where the user's sound goes."""
+
+    def __init__(self, send: Send, append: Append) -> None:
+        self._send = send
+        self._append = append
+
+    async def append(self, audio: Bytes, *, event_id: str | None = None) -> None:
+        """Adds *audio*: PCM16 mono little-endian at 24 kHz (or as the session says), at most 15 MiB.
+
+        Bytes, not base64: that is done here. The service does not answer.
+        """
+        await self._append(audio, event_id)
+
+    async def commit(self, *, event_id: str | None = None) -> None:
+        """Ends the user's turn by hand; at least 100 ms must have been appended since the last one."""
+        await self._send(InputAudioBufferCommit(event_id=event_id))
+
+    async def clear(self, *, event_id: str | None = None) -> None:
+        """Forgets what was appended and not committed."""
+        await self._send(InputAudioBufferClear(event_id=event_id))
+
+
+class OutputAudioBuffer:
+    """`connection.output_audio_buffer` (WebRTC and SIP calls only)."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def clear(self, *, event_id: str | None = None) -> None:
+        """Stops what the service is playing into the call."""
+        await self._send(OutputAudioBufferClear(event_id=event_id))
+
+
+class ConversationItems:
+    """`connection.conversation.item`"""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def create(
+        self,
+        item: Item | Mapping[str, Any],
+        *,
+        previous_item_id: str | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        """Adds *item* after *previous_item_id* (`"root"`: as the first; None: as the last).
+
+        An `input_audio` part takes its `audio` as bytes of PCM.
+        """
+        await self._send(_event("conversation.item.create", event_id, item=item, previous_item_id=previous_item_id))
+
+    async def delete(self, item_id: str, *, event_id: str | None = None) -> None:
+        """Removes an item; the service answers with `ConversationItemDeleted`."""
+        await self._send(ConversationItemDelete(item_id=item_id, event_id=event_id))
+
+    async def retrieve(self, item_id: str, *, event_id: str | None = None) -> None:
+        """Asks for an item as the service has it, sound included: `ConversationItemRetrieved`."""
+        await self._send(ConversationItemRetrieve(item_id=item_id, event_id=event_id))
+
+    async def truncate(
+        self, item_id: str, *, audio_end_ms: int, content_index: int = 0, event_id: str | None = None
+    ) -> None:
+        """Cuts what the assistant said to its first *audio_end_ms* milliseconds: what was heard of it."""
+        await self._send(
+            ConversationItemTruncate(
+                item_id=item_id, content_index=content_index, audio_end_ms=audio_end_ms, event_id=event_id
+            )
+        )
+
+
+class Conversation:
+    """`connection.conversation`"""
+
+    def __init__(self, send: Send) -> None:
+        self.item = ConversationItems(send)
+
+
+class Responses:
+    """`connection.response`"""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def create(
+        self, response: ResponseConfig | Mapping[str, Any] | None = None, *, event_id: str | None = None
+    ) -> None:
+        """Asks for a response, with the settings of *response* for this one."""
+        await self._send(_event("response.create", event_id, response=response))
+
+    async def cancel(self, response_id: str | None = None, *, event_id: str | None = None) -> None:
+        """Stops the response *response_id*, or the one under way; it ends with `ResponseDone`, `cancelled`."""
+        await self._send(ResponseCancel(response_id=response_id, event_id=event_id))
