@@ -22,7 +22,7 @@ from anyio import (
     move_on_after,
     sleep,
 )
-from anyio.abc import ByteStream, TaskGroup
+from anyio.abc import ByteStream
 from anyio.lowlevel import checkpoint
 from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
@@ -67,7 +67,7 @@ class Ending:
 
 
 class WebSocket:
-    """An open websocket, either side. `start` its tasks in a group; whoever made *stream* closes it."""
+    """An open websocket, either side. Run `pump` and `drain` beside each other; whoever made *stream* closes it."""
 
     def __init__(
         self, stream: ByteStream, protocol: ClientProtocol | ServerProtocol, early: Iterable[Frame] = ()
@@ -93,11 +93,6 @@ class WebSocket:
         self._reading = CancelScope(shield=True)
         self._writing = CancelScope(shield=True)
 
-    def start(self, tasks: TaskGroup, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
-        """Reads and writes until the end; *deliver* is awaited with the messages that one read brought."""
-        tasks.start_soon(self.pump, deliver)
-        tasks.start_soon(self.drain)
-
     async def send(self, message: bytes) -> None:
         """Queues one text message; waits while `OUTBOX_LIMIT` bytes are waiting already.
 
@@ -116,7 +111,10 @@ class WebSocket:
         self._work.set()
 
     async def pump(self, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
-        """Reads until the websocket ends, whatever ends it; `ending` then says what did."""
+        """Reads until the websocket ends, whatever ends it; `ending` then says what did.
+
+        *deliver* is awaited with the messages that one read brought.
+        """
         with self._reading:
             try:
                 await self._read(deliver)
@@ -202,6 +200,10 @@ class WebSocket:
                 await self._pong[1].wait()
             if not self._pong[1].is_set() and not self._delivering:
                 self._fail(TimeoutError(f"no answer to a ping within {timeout:g} s"))
+
+    async def wait_ended(self) -> None:
+        """Returns when the websocket has ended."""
+        await self._ended.wait()
 
     async def aclose(self, code: int = 1000, reason: str = "", *, timeout: float = 3.0) -> None:
         """Sends what is queued and a close frame, and waits for the peer's, at most *timeout* seconds in all."""

@@ -17,7 +17,6 @@ from functools import cache
 from .pcm import Bytes, unpack
 
 _ULAW_BIAS = 33
-_ULAW_CLIP = 8159
 
 
 def decode_ulaw(ulaw: Bytes) -> bytes:
@@ -75,7 +74,7 @@ def _from_ulaw(code: int) -> int:
 def _to_ulaw(sample: int) -> int:
     sample >>= 2
     sign = 0x80 if sample < 0 else 0
-    magnitude = min(abs(sample), _ULAW_CLIP) + _ULAW_BIAS
+    magnitude = abs(sample) + _ULAW_BIAS
     segment = max(0, magnitude.bit_length() - 6)
     code = 0x7F if segment > 7 else segment << 4 | magnitude >> segment + 1 & 0x0F
     return (sign | code) ^ 0xFF

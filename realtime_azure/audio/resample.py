@@ -19,9 +19,7 @@ from .pcm import FULL_SCALE, Bytes, chunks, pack, unpack
 _CROSSINGS = 18  # zero crossings of the sinc on each side: 36 taps, more in proportion when going down
 _ROLLOFF = 0.9  # the cutoff, of the lower Nyquist frequency: stopped at 1.0 of it, untouched up to 0.8
 _BETA = 5.65  # of the Kaiser window: 60 dB
-_PHASES = (
-    512  # fractions of a sample told apart; only rates with an odd ratio have more, and take the nearest
-)
+_PHASES = 512  # fractions of a sample told apart; only rates with an odd ratio have more, and take the nearest
 
 
 if sys.version_info >= (3, 12):

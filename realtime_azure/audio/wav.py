@@ -150,14 +150,7 @@ def header(size: int, rate: int = RATE) -> bytes:
     if not 0 < rate <= 0x7FFF_FFFF:
         raise ValueError(f"a WAV file cannot have a sample rate of {rate}")
     form = struct.pack("<HHIIHH", _PCM, 1, rate, 2 * rate, 2, 16)
-    return (
-        b"RIFF"
-        + struct.pack("<I", 36 + size)
-        + b"WAVEfmt \x10\0\0\0"
-        + form
-        + b"data"
-        + struct.pack("<I", size)
-    )
+    return b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt \x10\0\0\0" + form + b"data" + struct.pack("<I", size)
 
 
 def _check_riff(content: bytes, name: str) -> None:

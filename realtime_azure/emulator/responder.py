@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from ..audio import duration, wav
+from ..audio import wav
 
 RATE = 24000
 _SPEECH = Path(__file__).parent / "speech"
@@ -99,8 +99,3 @@ async def tone(text: str) -> bytes:
     period = [round(2000 * math.sin(2 * math.pi * step / 60)) for step in range(60)]  # 400 Hz
     samples = array("h", (period * (count // 60 + 1))[:count])
     return samples.tobytes()
-
-
-def seconds_of(pcm: bytes) -> float:
-    """How long 24 kHz PCM16 mono takes."""
-    return duration(pcm, RATE)

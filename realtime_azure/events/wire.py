@@ -115,6 +115,14 @@ def encode(event: ClientEvent | Mapping[str, Any]) -> bytes:
     return checked(event).model_dump_json(exclude_unset=True).encode()
 
 
+def read_client_event(message: bytes) -> ClientEvent:
+    """The client event in *message*, one JSON text, checked as the service does: for who emulates it.
+
+    Raises pydantic's `ValidationError`.
+    """
+    return _CLIENT.validate_json(message, extra="forbid")
+
+
 def checked(event: ClientEvent | Mapping[str, Any]) -> ClientEvent:
     """*event* as a model, with its fields checked as `encode` does."""
     if isinstance(event, Event):

@@ -13,7 +13,7 @@ from tests.audio.tones import decibels, tone
 RATES = st.sampled_from([8000, 11025, 16000, 22050, 24000, 32000, 44100, 48000])
 
 
-def middle(sound: bytes, margin: int = 2000) -> bytes:
+def middle(sound: bytes, margin: int = 500) -> bytes:
     """*sound* without its first and last *margin* samples, where it meets silence."""
     return sound[2 * margin : -2 * margin]
 
@@ -27,7 +27,7 @@ def test_a_tone_that_both_rates_can_carry_keeps_its_level(source: int, target: i
     assert abs(decibels(middle(heard), tone(1000, target, 0.5))) < 0.2
 
 
-@pytest.mark.parametrize("source", [8000, 16000, 44100, 48000, 96000])
+@pytest.mark.parametrize("source", [8000, 16000, 44100, 44101, 48000, 96000])
 def test_a_tone_stays_in_time(source: int) -> None:
     """The difference to the same tone made at the target rate is small only when nothing is shifted."""
     heard, meant = resample(tone(440, source, 0.5), source, 24000), tone(440, 24000, 0.5)
@@ -36,11 +36,10 @@ def test_a_tone_stays_in_time(source: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frequency", "source", "target"), [(15000, 48000, 24000), (20000, 44100, 24000), (5000, 24000, 8000)]
+    ("frequency", "source", "target"),
+    [(15000, 48000, 24000), (12500, 48000, 24000), (20000, 44100, 24000), (5000, 24000, 8000)],
 )
-def test_a_tone_beyond_the_lower_rate_does_not_come_back_as_another(
-    frequency: int, source: int, target: int
-) -> None:
+def test_a_tone_beyond_the_lower_rate_does_not_come_back_as_another(frequency: int, source: int, target: int) -> None:
     before = tone(frequency, source, 0.5)
     assert decibels(middle(resample(before, source, target)), before) < -50
 
@@ -59,7 +58,8 @@ def test_full_scale_is_clipped_not_wrapped() -> None:
     heard = pcm.unpack(resample(square, 48000, 24000))
     assert max(heard) == 32767
     assert min(heard) == -32768
-    assert all(sample > 20000 for sample in heard[120:180])
+    assert min(heard[20:80]) > 20000
+    assert max(heard[120:180]) < -20000
 
 
 def test_a_constant_stays_what_it_is() -> None:

@@ -1,0 +1,27 @@
+"""An Azure OpenAI realtime service on your desk: the same wire, no account, nothing said that is not so.
+
+    async with serve() as emulator:
+        async with connect(emulator.url, deployment="any", api_version="v1", api_key=emulator.api_key) as connection:
+            ...
+
+It checks the key and the deployment, finds the end of speech in the audio it is sent, and answers with sound and
+transcript in the service's own order of events, in both URL forms and dialects. What it answers comes from a
+responder, an async function from a `Turn` to a `Reply`, which you can bring. Its session and its answers say that
+they are the emulator's.
+"""
+
+from .listener import Emulator, serve
+from .responder import Reply, Responder, Speaker, Transcriber, Turn, recorded_answer
+
+__all__ = [
+    # running it
+    "serve",
+    "Emulator",
+    # what it answers
+    "Responder",
+    "Turn",
+    "Reply",
+    "Transcriber",
+    "Speaker",
+    "recorded_answer",
+]

@@ -1,0 +1,287 @@
+"""The emulator on a port: handshakes, and one session for each connection. What is decided is in `service`."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import uuid
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
+
+from anyio import (
+    BrokenResourceError,
+    CancelScope,
+    ClosedResourceError,
+    Lock,
+    create_tcp_listener,
+    move_on_after,
+    sleep,
+)
+from anyio.abc import SocketAttribute, SocketStream, TaskGroup
+from pydantic_core import from_json, to_json
+from websockets.exceptions import InvalidHandshake
+from websockets.http11 import Request, Response
+
+from .._tasks import service_group
+from .._websocket import WebSocket, abandon, answer_request, json_response, receive_request
+from ..errors import ConfigurationError
+from ..events.preview import from_dated, server_to_dated
+from . import voice
+from .answer import Fields, event
+from .responder import Reply, Responder, Speaker, Transcriber, recorded_answer, tone
+from .service import Cancel, Outcome, Respond, Service, Transcribe, encoded
+
+PACE = 5.0
+HANDSHAKE_TIMEOUT = 10.0
+_GONE = (BrokenResourceError, ClosedResourceError, OSError, EOFError, InvalidHandshake)
+logger = logging.getLogger("realtime_azure.emulator")
+
+
+@dataclass(frozen=True)
+class Emulator:
+    """A running emulator. *url* is the endpoint to connect to, *api_key* the key it takes."""
+
+    url: str
+    api_key: str = field(repr=False)
+    deployments: tuple[str, ...] = ()
+    voice: bool = False
+    """Whether it transcribes and speaks by itself (the extra `emulator-voice`)."""
+
+
+@asynccontextmanager
+async def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    api_key: str | None = None,
+    deployments: Collection[str] = (),
+    responder: Responder | None = None,
+    transcriber: Transcriber | None = None,
+    pace: float = PACE,
+) -> AsyncGenerator[Emulator]:
+    """Runs the emulator for the length of the `async with`.
+
+    *port* 0 picks one. Without *api_key* one is made; without *deployments* any name is accepted. *responder* answers
+    each turn (see `realtime_azure.emulator.Turn`), *transcriber* writes down what was said; without them it is the
+    voice of the extra `emulator-voice` where that is installed, else `recorded_answer`, and no transcripts. Sound is
+    sent *pace* times faster than it plays, as the service does; `math.inf` is as fast as it goes.
+
+    Raises `OSError` if the port cannot be had, and `ConfigurationError` for a *pace* that is not positive.
+    """
+    if not pace > 0:
+        raise ConfigurationError(f"pace: {pace} is not a positive number")
+    can_speak = voice.available()
+    rules = _Rules(
+        api_key=api_key or secrets.token_hex(16),
+        deployments=frozenset(deployments),
+        responder=responder or (voice.spoken_answer if can_speak else recorded_answer),
+        transcriber=transcriber or (voice.transcribe if can_speak else None),
+        speaker=voice.speak if can_speak else tone,
+        pace=pace,
+    )
+    async with await create_tcp_listener(local_host=host, local_port=port) as listener, service_group() as tasks:
+        bound = listener.extra(SocketAttribute.local_port)
+        tasks.start_soon(listener.serve, rules.serve_connection)
+        shown = f"[{host}]" if ":" in host else host
+        yield Emulator(f"http://{shown}:{bound}", rules.api_key, tuple(deployments), can_speak and responder is None)
+
+
+@dataclass(frozen=True)
+class _Rules:
+    """What every connection of one emulator shares."""
+
+    api_key: str
+    deployments: frozenset[str]
+    responder: Responder
+    transcriber: Transcriber | None
+    speaker: Speaker
+    pace: float
+
+    async def serve_connection(self, stream: SocketStream) -> None:
+        try:
+            line = None
+            with move_on_after(HANDSHAKE_TIMEOUT):
+                line = await self._accept(stream)
+            if line is not None:
+                await line.serve()
+        except _GONE:
+            pass  # the client went away, or does not speak HTTP
+        except Exception:
+            logger.exception("a connection failed")
+        finally:
+            await abandon(stream)
+
+    async def _accept(self, stream: SocketStream) -> _Line | None:
+        protocol, request = await receive_request(stream)
+        refusal, deployment, dated = self._examine(request)
+        response = refusal or protocol.accept(request)
+        response.headers["apim-request-id"] = str(uuid.uuid4())
+        response.headers["x-ms-region"] = "emulator"
+        websocket = await answer_request(stream, protocol, response)
+        return _Line(self, websocket, Service(deployment), dated) if websocket is not None else None
+
+    def _examine(self, request: Request) -> tuple[Response | None, str, bool]:
+        """A refusal, in Azure's words, or the deployment that is asked for and whether in the dated dialect."""
+        url = urlsplit(request.path)
+        query = {name: values[0] for name, values in parse_qs(url.query).items()}
+        dated = url.path == "/openai/realtime"
+        if not dated and url.path != "/openai/v1/realtime":
+            return refuse(404, "404", "Resource not found"), "", dated
+        authorization = request.headers.get("Authorization", "")
+        given = request.headers.get("api-key") or authorization.removeprefix("Bearer ")
+        if not secrets.compare_digest(given.encode(), self.api_key.encode()):
+            return refuse(401, "401", _BAD_KEY), "", dated
+        if dated and "api-version" not in query:
+            return refuse(404, "404", "Resource not found"), "", dated
+        deployment = query.get("deployment") or query.get("model")
+        if not deployment:
+            return refuse(400, "OperationNotSupported", _NO_DEPLOYMENT), "", dated
+        if self.deployments and deployment not in self.deployments:
+            return refuse(404, "DeploymentNotFound", _NO_SUCH_DEPLOYMENT), "", dated
+        return None, deployment, dated
+
+
+# As recorded of the service.
+_BAD_KEY = (
+    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
+    "active subscription and use a correct regional API endpoint for your resource."
+)
+_NO_DEPLOYMENT = (
+    "This operation requires either deployment=<deployment-id> or intent=transcription present on the querystring."
+)
+_NO_SUCH_DEPLOYMENT = (
+    "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, "
+    "please wait a moment and try again."
+)
+
+
+def refuse(status: int, code: str, message: str) -> Response:
+    """An HTTP refusal in Azure's envelope."""
+    body = to_json({"error": {"code": code, "message": message}})
+    return json_response(status, HTTPStatus(status).phrase, {}, body)
+
+
+class _Line:
+    """One connection: hands what comes to the service, and does what takes time."""
+
+    def __init__(self, rules: _Rules, websocket: WebSocket, service: Service, dated: bool) -> None:
+        self._rules = rules
+        self._websocket = websocket
+        self._service = service
+        self._dated = dated
+        self._answering: CancelScope | None = None
+        self._hearing = Lock()
+        self._last_heard = (b"", "")
+
+    async def serve(self) -> None:
+        async with service_group() as tasks:
+            self._tasks: TaskGroup = tasks
+            tasks.start_soon(self._websocket.drain)
+            try:
+                await self._send(self._service.created())
+                tasks.start_soon(self._websocket.pump, self._deliver)
+                await self._websocket.wait_ended()
+            finally:
+                await self._websocket.aclose(1001, "the emulator is shutting down", timeout=1.0)
+
+    async def _deliver(self, messages: list[bytes]) -> None:
+        for message in messages:
+            for outcome in self._service.receive(self._in_ga(message), flat=self._dated):
+                await self._do(outcome)
+
+    def _in_ga(self, message: bytes) -> bytes:
+        if not self._dated:
+            return message
+        try:
+            fields = from_json(message)
+        except ValueError:
+            return message
+        return to_json(from_dated(fields)) if isinstance(fields, dict) else message
+
+    async def _do(self, outcome: Outcome) -> None:
+        match outcome:
+            case Respond():
+                self._answering = CancelScope()
+                self._tasks.start_soon(self._respond, outcome, self._answering)
+            case Transcribe():
+                self._tasks.start_soon(self._transcribe, outcome)
+            case Cancel(reason=reason):
+                if self._answering is not None:
+                    self._answering.cancel()
+                await self._finish("cancelled", {"type": "cancelled", "reason": reason})
+            case _:
+                await self._send(outcome)
+
+    async def _send(self, fields: Fields) -> None:
+        dated = server_to_dated(fields) if self._dated else fields
+        if dated is not None:
+            with suppress(BrokenResourceError):  # it has ended, and `serve` is leaving
+                await self._websocket.send(to_json(dated))
+
+    async def _finish(self, status: str = "completed", details: Fields | None = None) -> None:
+        for fields in self._service.finish(status, details):
+            await self._send(fields)
+
+    async def _respond(self, due: Respond, scope: CancelScope) -> None:
+        status, details = "completed", None
+        with scope:
+            try:
+                await self._answer(due)
+            except Exception as exc:
+                logger.exception("the responder failed")
+                message = f"The emulator's responder failed: {type(exc).__name__}"
+                error = {"type": "server_error", "code": None, "message": message}
+                status, details = "failed", {"type": "failed", "error": error}
+        if self._service.answer is due.answer:  # else it was cancelled, and whoever did that has told the end
+            await self._finish(status, details)
+
+    async def _answer(self, due: Respond) -> None:
+        rules, answer, turn = self._rules, due.answer, due.turn
+        if turn.speech_seconds and rules.transcriber is not None:
+            turn = replace(turn, transcript=await self._words(rules.transcriber, turn.audio))
+        said = await rules.responder(turn)
+        reply = said if isinstance(said, Reply) else Reply(said)
+        sound = b""
+        if answer.spoken:
+            pcm = reply.audio if reply.audio is not None else await rules.speaker(reply.text)
+            sound = encoded(pcm, answer.audio_output["format"]["type"])
+        for fields, seconds in answer.deltas(reply.text, sound):
+            await self._send(fields)
+            if seconds and not math.isinf(rules.pace):
+                await sleep(seconds / rules.pace)
+
+    async def _transcribe(self, due: Transcribe) -> None:
+        kind = "conversation.item.input_audio_transcription"
+        where: Fields = {"item_id": due.item_id, "content_index": 0}
+        if self._rules.transcriber is None:
+            await self._send(event(f"{kind}.failed", **where, error=_NO_TRANSCRIBER))
+            return
+        try:
+            transcript = await self._words(self._rules.transcriber, due.audio)
+        except Exception as exc:
+            logger.exception("the transcriber failed")
+            message = f"The emulator's transcriber failed: {type(exc).__name__}"
+            await self._send(event(f"{kind}.failed", **where, error={**_NO_TRANSCRIBER, "message": message}))
+            return
+        usage = {"type": "duration", "seconds": round(len(due.audio) / 48000, 2)}
+        await self._send(event(f"{kind}.completed", **where, transcript=transcript, usage=usage))
+
+    async def _words(self, transcriber: Transcriber, audio: bytes) -> str:
+        """What *audio* says; the turn and its transcription event ask for the same sound, which is heard once."""
+        async with self._hearing:
+            if self._last_heard[0] != audio:
+                self._last_heard = (audio, await transcriber(audio))
+            return self._last_heard[1]
+
+
+_NO_TRANSCRIBER = {
+    "type": "server_error",
+    "code": "emulator_cannot_transcribe",
+    "message": "The emulator hears that somebody speaks, not the words; "
+    "pip install 'realtime-azure[emulator-voice]' lets it try.",
+    "param": None,
+}

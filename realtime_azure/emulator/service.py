@@ -1,0 +1,459 @@
+"""What the service decides: one session's state, and what each event of the client does to it. Pure.
+
+`Service.receive` takes a client event and says what follows: events to send, and what somebody who can wait has to do
+(`Respond`, `Transcribe`, `Cancel`). Everything here is in GA vocabulary; `listener` translates for dated connections.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from .._version import __version__
+from ..audio import g711
+from ..audio.resample import resample
+from ..events import (
+    ClientEvent,
+    ConversationItemCreate,
+    ConversationItemDelete,
+    ConversationItemRetrieve,
+    ConversationItemTruncate,
+    InputAudioBufferAppend,
+    InputAudioBufferClear,
+    InputAudioBufferCommit,
+    Message,
+    ResponseCancel,
+    ResponseConfig,
+    ResponseCreate,
+    SessionUpdate,
+)
+from ..events.wire import read_client_event
+from .answer import Answer, Fields, event, new_id
+from .responder import RATE, Turn
+from .turns import SpeechStarted, SpeechStopped, TurnDetector
+
+INSTRUCTIONS = (
+    f"This is the emulator of realtime_azure {__version__}, not a model: it follows no instructions, and its "
+    "answers are made on your machine."
+)
+LIFETIME = 3600
+MIN_COMMIT_MS = 100
+
+_PCM: Fields = {"type": "audio/pcm", "rate": RATE}
+_SERVER_VAD: Fields = {
+    "type": "server_vad",
+    "threshold": 0.5,
+    "prefix_padding_ms": 300,
+    "silence_duration_ms": 200,
+    "idle_timeout_ms": None,
+    "create_response": True,
+    "interrupt_response": True,
+}
+_SEMANTIC_VAD: Fields = {
+    "type": "semantic_vad",
+    "eagerness": "auto",
+    "create_response": True,
+    "interrupt_response": True,
+}
+_TRANSCRIPTION: Fields = {"model": None, "language": None, "prompt": None}
+
+
+@dataclass(frozen=True)
+class Respond:
+    """The *answer* to *turn* is due."""
+
+    turn: Turn
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Transcribe:
+    """What was said in *item_id* is to be written down."""
+
+    item_id: str
+    audio: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """The response under way is to stop, for *reason*."""
+
+    reason: str
+
+
+Outcome = Fields | Respond | Transcribe | Cancel
+
+
+class Refused(Exception):
+    """An event that the service answers with an `error`."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        self.code, self.message, self.param = code, message, param
+        super().__init__(message)
+
+
+class Service:
+    """One session with *deployment*; *now* gives seconds since 1970."""
+
+    def __init__(self, deployment: str, *, now: Callable[[], float] = time.time) -> None:
+        self.session: Fields = {
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": new_id("sess"),
+            "model": deployment,
+            "output_modalities": ["audio"],
+            "instructions": INSTRUCTIONS,
+            "tools": [],
+            "tool_choice": "auto",
+            "max_output_tokens": "inf",
+            "tracing": None,
+            "truncation": "auto",
+            "prompt": None,
+            "expires_at": int(now()) + LIFETIME,
+            "audio": {
+                "input": {
+                    "format": _PCM,
+                    "transcription": None,
+                    "noise_reduction": None,
+                    "turn_detection": _SERVER_VAD,
+                },
+                "output": {"format": _PCM, "voice": "emulator", "speed": 1.0},
+            },
+            "include": None,
+            "emulator": f"realtime_azure {__version__}",
+        }
+        self.items: list[Fields] = []
+        self.answer: Answer | None = None
+        self._conversation_id = new_id("conv")
+        self._heard: dict[str, tuple[bytes, float]] = {}  # item id → PCM at 24 kHz, seconds of speech
+        self._listen()
+
+    def created(self) -> Fields:
+        return event("session.created", session=self.session)
+
+    def receive(self, message: bytes, *, flat: bool = False) -> Iterator[Outcome]:
+        """What the client event *message* (GA vocabulary) brings about; *flat* if it was a dated one."""
+        try:
+            yield from self._obey(self._read(message, flat))
+        except Refused as refusal:
+            yield error(refusal, _event_id(message))
+
+    def _read(self, message: bytes, flat: bool) -> ClientEvent:
+        try:
+            made = read_client_event(message)
+        except ValidationError as exc:
+            raise _refusal(exc) from exc
+        if isinstance(made, SessionUpdate) and not flat and "type" not in made.session.model_fields_set:
+            raise Refused("missing_required_parameter", "Missing required parameter: 'session.type'.", "session.type")
+        return made
+
+    def _obey(self, made: ClientEvent) -> Iterator[Outcome]:
+        match made:
+            case InputAudioBufferAppend(audio=audio):
+                yield from self._hear(audio)
+            case InputAudioBufferCommit():
+                yield from self._commit_by_hand()
+            case InputAudioBufferClear():
+                self._forget()
+                yield event("input_audio_buffer.cleared")
+            case SessionUpdate():
+                yield from self._update(made.session.model_dump(mode="json", exclude_unset=True))
+            case ResponseCreate(response=config):
+                yield from self._respond(config)
+            case ResponseCancel():
+                if self.answer is None:
+                    raise Refused("response_cancel_not_active", "Cancellation failed: no active response found")
+                yield Cancel("client_cancelled")
+            case ConversationItemCreate():
+                yield from self._add(made)
+            case _:
+                yield from self._change_item(made)
+
+    def _change_item(self, made: ClientEvent) -> Iterator[Outcome]:
+        match made:
+            case ConversationItemRetrieve(item_id=item_id):
+                yield event("conversation.item.retrieved", item=self._find(item_id))
+            case ConversationItemDelete(item_id=item_id):
+                self.items.remove(self._find(item_id))
+                yield event("conversation.item.deleted", item_id=item_id)
+            case ConversationItemTruncate(item_id=item_id, content_index=index, audio_end_ms=end):
+                self._truncate(self._find(item_id))
+                yield event("conversation.item.truncated", item_id=item_id, content_index=index, audio_end_ms=end)
+            case _:
+                raise Refused("invalid_value", f"Invalid value: '{made.type}' is for calls only.", "type")
+
+    # The session
+
+    def _update(self, change: Fields) -> Iterator[Outcome]:
+        if change.get("type") not in (None, "realtime"):
+            raise Refused("invalid_value", "The emulator has only sessions of type 'realtime'.", "session.type")
+        self.session = _merged(self.session, change)
+        listening = self.session["audio"]["input"]
+        listening["turn_detection"] = _filled(listening["turn_detection"])
+        if listening["transcription"] is not None:
+            listening["transcription"] = _TRANSCRIPTION | listening["transcription"]
+        if "input" in (change.get("audio") or {}):
+            self._listen()
+        yield event("session.updated", session=self.session)
+
+    def _listen(self) -> None:
+        """Starts to listen with the session's settings."""
+        settings = self.session["audio"]["input"]
+        detection = settings["turn_detection"] or {}
+        chosen = {name: detection[name] for name in ("threshold", "prefix_padding_ms") if name in detection}
+        # The emulator has no semantics: it waits a little longer instead.
+        silence = detection.get("silence_duration_ms", 500)
+        self._rate = RATE if settings["format"]["type"] == "audio/pcm" else 8000
+        self._turns = TurnDetector(self._rate, silence_duration_ms=silence, **chosen)
+        self._buffer = bytearray()
+        self._buffer_starts = 0  # in bytes of PCM from the first that this detector heard
+        self._speech_item = new_id("item")
+        self._speech_from_ms = 0
+
+    # Hearing
+
+    def _hear(self, audio: bytes) -> Iterator[Outcome]:
+        pcm = _decoded(audio, self.session["audio"]["input"]["format"]["type"])
+        self._buffer += pcm
+        detection = self.session["audio"]["input"]["turn_detection"]
+        for change in self._turns.feed(pcm):
+            if detection is None:
+                continue
+            match change:
+                case SpeechStarted(at_ms=at):
+                    self._speech_item, self._speech_from_ms = new_id("item"), at
+                    yield event("input_audio_buffer.speech_started", audio_start_ms=at, item_id=self._speech_item)
+                    if detection["interrupt_response"] and self.answer is not None:
+                        yield Cancel("turn_detected")
+                case SpeechStopped(at_ms=at):
+                    yield event("input_audio_buffer.speech_stopped", audio_end_ms=at, item_id=self._speech_item)
+                    yield from self._commit(self._speech_item, self._taken(self._speech_from_ms, at))
+                    if detection["create_response"] and self.answer is None:
+                        yield from self._respond(None)
+        if detection is not None and not self._turns.speaking:
+            self._drop_before(len(self._buffer) - 2 * self._rate)  # silence: a second of it is enough for any padding
+
+    def _taken(self, from_ms: int, to_ms: int) -> bytes:
+        start = max(0, from_ms * self._rate // 1000 * 2 - self._buffer_starts)
+        end = to_ms * self._rate // 1000 * 2 - self._buffer_starts
+        taken = bytes(self._buffer[start:end])
+        self._drop_before(end)
+        return taken
+
+    def _drop_before(self, count: int) -> None:
+        count = max(0, count) & ~1
+        self._buffer_starts += min(count, len(self._buffer))
+        del self._buffer[:count]
+
+    def _forget(self) -> None:
+        self._drop_before(len(self._buffer))
+        self._turns.take_speech_seconds()
+
+    def _commit_by_hand(self) -> Iterator[Outcome]:
+        ms = len(self._buffer) / 2 / self._rate * 1000
+        if ms < MIN_COMMIT_MS:
+            raise Refused(
+                "input_audio_buffer_commit_empty",
+                "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, but buffer "
+                f"only has {ms:.2f}ms of audio.",
+            )
+        item_id = self._speech_item if self._turns.speaking else new_id("item")
+        audio = bytes(self._buffer)
+        self._drop_before(len(audio))
+        yield from self._commit(item_id, audio)
+
+    def _commit(self, item_id: str, pcm: bytes) -> Iterator[Outcome]:
+        audio = resample(pcm, self._rate, RATE)
+        self._heard[item_id] = (audio, self._turns.take_speech_seconds())
+        item: Fields = {
+            "id": item_id,
+            "type": "message",
+            "status": "completed",
+            "role": "user",
+            "content": [{"type": "input_audio", "transcript": None}],
+        }
+        previous = self._last_id()
+        yield event("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id)
+        yield from self._put(item, len(self.items))
+        if self.session["audio"]["input"]["transcription"] is not None:
+            yield Transcribe(item_id, audio)
+
+    # The conversation
+
+    def _last_id(self) -> str | None:
+        return self.items[-1]["id"] if self.items else None
+
+    def _find(self, item_id: str) -> Fields:
+        for item in self.items:
+            if item["id"] == item_id:
+                return item
+        raise Refused("invalid_value", f"Item with item_id '{item_id}' not found.", "item_id")
+
+    def _put(self, item: Fields, at: int) -> Iterator[Outcome]:
+        previous = self.items[at - 1]["id"] if at else None
+        self.items.insert(at, item)
+        yield event("conversation.item.added", previous_item_id=previous, item=item)
+        yield event("conversation.item.done", previous_item_id=previous, item=item)
+
+    def _add(self, made: ConversationItemCreate) -> Iterator[Outcome]:
+        item = {"id": new_id("item"), **made.item.model_dump(mode="json", exclude_unset=True)}
+        if any(known["id"] == item["id"] for known in self.items):
+            raise Refused("invalid_value", f"Item with item_id '{item['id']}' already exists.", "item.id")
+        if item["type"] == "message":
+            item.setdefault("status", "completed")
+        at = len(self.items)
+        if made.previous_item_id is not None:
+            root = made.previous_item_id == "root"
+            at = 0 if root else self.items.index(self._find(made.previous_item_id)) + 1
+        if isinstance(made.item, Message):
+            self._heard_in(item["id"], made.item)
+            item["content"] = [_without_sound(part) for part in item.get("content", ())]
+        yield from self._put(item, at)
+
+    def _heard_in(self, item_id: str, message: Message) -> None:
+        """Keeps the sound that came with *message*; it counts as speech, for nobody sends silence in a message."""
+        for part in message.content or ():
+            if part.type == "input_audio" and part.audio is not None:
+                self._heard[item_id] = (part.audio, len(part.audio) / 2 / RATE)
+
+    def _truncate(self, item: Fields) -> None:
+        if item.get("role") != "assistant":
+            raise Refused("invalid_value", "Only model output audio messages can be truncated", "item_id")
+        for part in item["content"]:
+            part.pop("transcript", None)
+
+    # Answering
+
+    def _respond(self, config: ResponseConfig | None) -> Iterator[Outcome]:
+        if self.answer is not None:
+            raise Refused(
+                "conversation_already_has_active_response",
+                f"Conversation already has an active response in progress: {self.answer.id}. Wait until the response "
+                "is finished before creating a new one.",
+            )
+        config = config or ResponseConfig()
+        if config.input is not None or config.conversation == "none":
+            raise Refused(
+                "invalid_value", "The emulator answers inside the conversation only.", "response.conversation"
+            )
+        output = _merged(self.session["audio"]["output"], _dumped(config.audio and config.audio.output))
+        turn = self._turn(config.instructions or self.session["instructions"])
+        self.answer = Answer(
+            spoken="audio" in (config.output_modalities or self.session["output_modalities"]),
+            audio_output={"format": output["format"], "voice": output["voice"]},
+            conversation_id=self._conversation_id,
+            input_tokens={
+                "text_tokens": len(turn.text.split()),
+                "audio_tokens": round(len(turn.audio) / 2 / RATE * 10),
+            },
+            metadata=config.metadata,
+            bytes_per_second=2 * RATE if output["format"]["type"] == "audio/pcm" else 8000,
+            previous_item_id=self._last_id(),
+        )
+        yield self.answer.created()
+        yield Respond(turn, self.answer)
+
+    def _turn(self, instructions: str) -> Turn:
+        """All that the user said and wrote since the assistant last spoke."""
+        texts: list[str] = []
+        audio, speech = b"", 0.0
+        for item in reversed(self.items):
+            if item.get("role") == "assistant":
+                break
+            texts[:0] = [part["text"] for part in item.get("content", ()) if part["type"] == "input_text"]
+            sound, seconds = self._heard.get(item["id"], (b"", 0.0))
+            audio, speech = sound + audio, speech + seconds
+        return Turn(" ".join(texts), audio, speech, None, instructions, self.session["model"])
+
+    def finish(self, status: str = "completed", details: Fields | None = None) -> Iterator[Fields]:
+        """Ends the response under way, as *status*; its item is in the conversation from now on."""
+        answer, self.answer = self.answer, None
+        if answer is None:
+            return
+        if answer.begun:
+            self.items.append(answer.item("completed" if status == "completed" else "incomplete"))
+        self._heard.clear()  # answered: who spoke before the assistant is not asked about again
+        yield from answer.done(status, details)
+
+
+def error(refusal: Refused, event_id: str | None) -> Fields:
+    """The `error` event for *refusal*; *event_id* is the client event's."""
+    return event(
+        "error",
+        error={
+            "type": "invalid_request_error",
+            "code": refusal.code,
+            "message": refusal.message,
+            "param": refusal.param,
+            "event_id": event_id,
+        },
+    )
+
+
+def _event_id(message: bytes) -> str | None:
+    try:
+        event_id = from_json(message)["event_id"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return event_id if isinstance(event_id, str) else None
+
+
+def encoded(pcm: bytes, audio_format: str) -> bytes:
+    """24 kHz PCM16 in a session's output format."""
+    if audio_format == "audio/pcm":
+        return pcm
+    narrow = resample(pcm, RATE, 8000)
+    return g711.encode_ulaw(narrow) if audio_format == "audio/pcmu" else g711.encode_alaw(narrow)
+
+
+def _decoded(audio: bytes, audio_format: str) -> bytes:
+    if audio_format == "audio/pcm":
+        return audio[: len(audio) & ~1]
+    return g711.decode_ulaw(audio) if audio_format == "audio/pcmu" else g711.decode_alaw(audio)
+
+
+def _filled(detection: Fields | None) -> Fields | None:
+    if detection is None:
+        return None
+    return (_SEMANTIC_VAD if detection["type"] == "semantic_vad" else _SERVER_VAD) | detection
+
+
+def _merged(old: Fields, change: Fields) -> Fields:
+    """*change* over *old*; objects that say how to do one thing (a format, a detection) are replaced whole."""
+    merged = dict(old)
+    for name, value in change.items():
+        inside = name in ("audio", "input", "output") and isinstance(value, dict)
+        merged[name] = _merged(old[name], value) if inside else value
+    return merged
+
+
+def _dumped(part: Any) -> Fields:
+    return part.model_dump(mode="json", exclude_unset=True) if part else {}
+
+
+def _without_sound(part: Fields) -> Fields:
+    return {"transcript": None, **{k: v for k, v in part.items() if k != "audio"}} if "audio" in part else part
+
+
+def _refusal(error: ValidationError) -> Refused:
+    """The service's words for the first thing wrong with an event."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    param = ".".join(str(step) for step in problem["loc"][1:]) or "type"
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "union_tag_invalid":
+            said = f"Invalid value: '{context['tag']}'. Supported values are: {context['expected_tags']}."
+            return Refused("invalid_value", said, "type")
+        case "union_tag_not_found" | "missing":
+            return Refused("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
+        case "extra_forbidden":
+            return Refused("unknown_parameter", f"Unknown parameter: '{param}'.", param)
+        case "json_invalid":
+            return Refused("invalid_json", "The event is not a JSON object.")
+        case _:
+            return Refused("invalid_type", f"Invalid type for '{param}': {problem['msg']}.", param)
