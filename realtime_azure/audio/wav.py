@@ -115,10 +115,10 @@ def decode(data: Bytes, name: str = "recording", rate: int = RATE) -> Recording:
     written = _format(chunks[b"fmt "], name)
     if b"data" not in chunks:
         raise _error(name, "is a WAV file without samples ('data' chunk); record it again")
-    pcm = to_mono(_pcm16(chunks[b"data"], written), written.channels)
+    pcm = resample(to_mono(_pcm16(chunks[b"data"], written), written.channels), written.rate, rate)
     if not pcm:
         raise _error(name, "is a WAV file that holds no samples; record it again")
-    return Recording(resample(pcm, written.rate, rate), rate)
+    return Recording(pcm, rate)
 
 
 def write(path: str | os.PathLike[str], pcm: Bytes, rate: int = RATE) -> None:

@@ -220,6 +220,7 @@ def test_another_kind_of_sound_file_is_recognised(start: bytes, kind: str) -> No
         (riff(fmt(), chunk(b"data", b"")), "holds no samples"),
         (riff(fmt(), chunk(b"data", b""), chunk(b"LIST", b"INFO")), "holds no samples"),
         (riff(fmt(channels=2), chunk(b"data", b"\1\2\3")), "holds no samples"),
+        (riff(fmt(rate=96000), chunk(b"data", b"\1\2")), "holds no samples"),  # a quarter of one of ours
         (riff(fmt(0x11, bits=4), chunk(b"data", SOUND)), "is a compressed WAV file (format tag 0x0011, IMA ADPCM)"),
         (riff(fmt(0x1234), chunk(b"data", SOUND)), "is a compressed WAV file (format tag 0x1234, unknown)"),
         (riff(fmt(EXTENSIBLE), chunk(b"data", SOUND)), "format tag 0xFFFE"),
@@ -287,13 +288,14 @@ def test_a_rate_that_no_sound_has_is_the_callers_mistake(rate: int) -> None:
 
 def read_or_refuse(data: bytes) -> None:
     message = "x.wav "
-    recording = Recording(b"", 8000)
+    recording = Recording(b"\0\0", 8000)
     try:
         recording = wav.decode(data, "x.wav", rate=8000)
     except AudioFileError as error:
         message = str(error)
     assert message.isprintable()
     assert message.startswith("x.wav ")
+    assert recording.pcm
     assert len(recording.pcm) % 2 == 0
     assert recording.rate == 8000
 

@@ -1,0 +1,68 @@
+"""`realtime-azure emulate`: the emulator as a server, for any client in any language."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+from typing import Any
+
+import anyio
+
+from .._version import __version__
+from ..emulator import serve
+from ..errors import ConfigurationError
+
+
+def add_to(commands: Any) -> None:
+    parser = commands.add_parser(
+        "emulate",
+        help="serve an emulator of the service on this machine",
+        description="Serves an emulator of Azure OpenAI's realtime service: the same URLs, handshake and events, with "
+        "answers made on this machine. Any client can use it; Ctrl-C stops it.",
+        epilog="example: realtime-azure emulate --port 0 --deployment gpt-realtime",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8090, help="the port; 0 picks one (%(default)s)")
+    parser.add_argument("--api-key", metavar="KEY", help="the key to ask for; without it one is made and printed")
+    parser.add_argument(
+        "--deployment",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a deployment that exists; may be repeated; without it any name is accepted",
+    )
+    parser.set_defaults(run=run)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port; give a number from 0 to 65535")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    # An asked-for end is a clean one, by Ctrl-C or by `kill`.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        anyio.run(_serve, options)
+    except KeyboardInterrupt:
+        print("stopped")
+    except OSError as exc:
+        where = f"{options.host}:{options.port}"
+        said = exc.strerror or str(exc)
+        raise ConfigurationError(f"cannot listen on {where}: {said}; choose another --port (0 picks one)") from exc
+    return 0
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    async with serve(
+        host=options.host, port=options.port, api_key=options.api_key, deployments=options.deployment
+    ) as emulator:
+        print(f"realtime_azure emulator {__version__} at {emulator.url} (Ctrl-C stops it)")
+        print(f"  it {'transcribes and speaks by itself' if emulator.voice else 'answers with recorded speech'}")
+        print(f"  export AZURE_OPENAI_ENDPOINT={emulator.url}")
+        if options.api_key is None:
+            print(f"  export AZURE_OPENAI_API_KEY={emulator.api_key}")
+        print(f"  export AZURE_OPENAI_DEPLOYMENT_NAME={(options.deployment or ['any-name'])[0]}")
+        print("  export OPENAI_API_VERSION=v1", flush=True)
+        await anyio.sleep_forever()
