@@ -230,7 +230,8 @@ def main() -> None:
     gain = PEAK * 32767 / max(map(loudest, made.values()))  # one for all, so that they fit together
     SPEECH.mkdir(exist_ok=True)
     for name, sound in made.items():
-        save(SPEECH / f"{name}.wav", scaled(sound, gain), FLITE_RATE)
+        # At the service's rate, so that an answer is not resampled while somebody waits for it.
+        save(SPEECH / f"{name}.wav", convert(scaled(sound, gain), RATE))
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ from .events import (
     decode,
 )
 from .events.preview import to_dated
-from .events.wire import Bytes, checked, encode_append
+from .events.wire import Bytes, checked, dump, encode_append
 from .streams import EventStream, Inbox, Subscription
 from .verbs import Conversation, InputAudioBuffer, OutputAudioBuffer, Responses, SessionVerbs, new_event_id
 
@@ -148,7 +148,7 @@ class Connection:
             return
         if made.event_id is None:
             made = made.model_copy(update={"event_id": new_event_id()})
-        message = made.model_dump_json(exclude_unset=True).encode()
+        message = dump(made)
         if self.endpoint.dated:
             message = to_json(to_dated(from_json(message)))
         await self._send(message)

@@ -242,9 +242,15 @@ def _check(options: argparse.Namespace) -> None:
         return
     if output.is_dir() or not output.absolute().parent.is_dir():
         raise ConfigurationError(f"--output: {output} cannot be a file: choose a name in a folder that exists")
-    if options.question is not None and output.exists() and options.question.exists():
-        if output.samefile(options.question):
-            raise ConfigurationError(f"--output: {output} is the question; choose another name")
+    if options.question is not None and _is_same_file(output, options.question):
+        raise ConfigurationError(f"--output: {output} is the question; choose another name")
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 @asynccontextmanager
@@ -345,6 +351,7 @@ class _Dialogue:
                 self._asked.speech_ended = current_time()
                 self._speech_ends_ms = round(sent * 1000)
             self._screen.meter("sending", loudness, f"{sent:.1f} / {total:.1f} s")
+        self._asked.speech_ended = self._asked.speech_ended or current_time()
         for piece in pcm.chunks(pcm.silence(SILENCE_SECONDS), PIECE_MS):
             if self._turn_over.is_set():
                 return

@@ -1,7 +1,5 @@
 """Events that are sent: one class per wire type, named by it in CamelCase."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field

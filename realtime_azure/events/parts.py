@@ -5,8 +5,6 @@ seen to leave out is optional. Writing is checked by `wire.encode`, which refuse
 Field names and values are the service's own (GA vocabulary); a dated connection is translated in `preview`.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag

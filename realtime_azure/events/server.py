@@ -4,8 +4,6 @@ A dated (preview) connection uses other names for some of them; `type` keeps the
 same. Times in `_ms` count from the first byte of audio that was appended on the connection.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -22,19 +20,19 @@ class ErrorEvent(_ServerEvent):
     """The service could not do something. Most errors leave the session as it was."""
 
     type: Literal["error"]
-    error: ServiceError = ServiceError()
+    error: ServiceError = Field(default_factory=ServiceError)
 
 
 class SessionCreated(_ServerEvent):
     """The first event of a connection."""
 
     type: Literal["session.created"]
-    session: Session = Session()
+    session: Session = Field(default_factory=Session)
 
 
 class SessionUpdated(_ServerEvent):
     type: Literal["session.updated"]
-    session: Session = Session()
+    session: Session = Field(default_factory=Session)
 
 
 class ConversationCreated(_ServerEvent):
@@ -101,7 +99,7 @@ class ConversationItemInputAudioTranscriptionCompleted(_InputTranscription):
 
 class ConversationItemInputAudioTranscriptionFailed(_InputTranscription):
     type: Literal["conversation.item.input_audio_transcription.failed"]
-    error: ServiceError = ServiceError()
+    error: ServiceError = Field(default_factory=ServiceError)
 
 
 class InputAudioBufferCommitted(_ServerEvent):
@@ -132,14 +130,14 @@ class InputAudioBufferSpeechStopped(_ServerEvent):
 
 class ResponseCreated(_ServerEvent):
     type: Literal["response.created"]
-    response: Response = Response()
+    response: Response = Field(default_factory=Response)
 
 
 class ResponseDone(_ServerEvent):
     """The response is over, however it ended: `response.status` says how."""
 
     type: Literal["response.done"]
-    response: Response = Response()
+    response: Response = Field(default_factory=Response)
 
 
 class _OfResponse(_ServerEvent):

@@ -1,0 +1,40 @@
+"""What importing costs, beside openai: `python tests/benchmarks/import_time.py`.
+
+CPU time (user and system) of a new process that imports the module, less that of one that imports nothing; the
+median of alternating rounds. The house rule is at most 45 % of openai's.
+"""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+
+ROUNDS = 9
+MODULES = ("realtime_azure", "realtime_azure.emulator", "openai")
+
+
+def cpu_seconds(statement: str) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", statement], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def main() -> None:
+    statements = {"": "pass"} | {module: f"import {module}" for module in MODULES}
+    times: dict[str, list[float]] = {module: [] for module in statements}
+    for statement in statements.values():
+        cpu_seconds(statement)  # writes the bytecode
+    for _ in range(ROUNDS):
+        for module, statement in statements.items():
+            times[module].append(cpu_seconds(statement))
+    cost = {module: statistics.median(taken) - statistics.median(times[""]) for module, taken in times.items()}
+    for module in MODULES:
+        share = cost[module] / cost["openai"]
+        print(f"import {module:<26} {cost[module] * 1000:6.0f} ms of CPU  {share:6.1%} of openai")
+
+
+if __name__ == "__main__":
+    main()
