@@ -40,6 +40,8 @@ OUTBOX_LIMIT = 1 << 20
 SENDS_PER_TURN = 32
 """How many frames one task may queue before the others, the writer among them, have their turn."""
 
+TEXT = Opcode.TEXT
+_DATA = (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
 _BROKEN = (BrokenResourceError, ClosedResourceError, OSError)
 
 
@@ -74,7 +76,7 @@ class WebSocket:
     ) -> None:
         self.ending: Ending | None = None
         self._stream = stream
-        self._protocol = protocol
+        self.protocol = protocol
         self._early = list(early)
         self._fragments: list[bytes] = []
         self._failure: BaseException | None = None
@@ -104,9 +106,9 @@ class WebSocket:
             await checkpoint()
         while self._unsent > OUTBOX_LIMIT and self.ending is None:
             await self._room.wait()
-        if self.ending is not None or self._protocol.state is not OPEN:
+        if self.ending is not None or self.protocol.state is not OPEN:
             raise BrokenResourceError
-        self._protocol.send_text(message)
+        self.protocol.send_text(message)
         self._unsent += len(message)
         self._work.set()
 
@@ -119,18 +121,19 @@ class WebSocket:
             try:
                 await self._read(deliver)
             except EndOfStream:
-                self._protocol.receive_eof()
+                self.protocol.receive_eof()
             except _BROKEN as exc:
                 self._failure = exc
         self._end()
 
     async def _read(self, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
-        protocol, receive = self._protocol, self._stream.receive
+        protocol, receive = self.protocol, self._stream.receive
         frames: list[Frame] = self._early
         while True:
             if frames:
                 messages = self._messages(frames)
-                self._work.set()  # there may be a pong to send, or the answer to a close frame
+                if protocol.writes:  # a pong, or the answer to a close frame
+                    self._work.set()
                 if messages:
                     self._delivering = True
                     await deliver(messages)
@@ -144,18 +147,15 @@ class WebSocket:
         """The messages that *frames* complete, in order; text and binary alike."""
         messages: list[bytes] = []
         for frame in frames:
-            match frame.opcode:
-                case Opcode.TEXT | Opcode.BINARY if frame.fin:
-                    messages.append(bytes(frame.data))
-                case Opcode.TEXT | Opcode.BINARY | Opcode.CONT:
-                    self._fragments.append(bytes(frame.data))
-                    if frame.fin:
-                        messages.append(b"".join(self._fragments))
-                        self._fragments.clear()
-                case Opcode.PONG if self._pong and self._pong[0] == frame.data:
-                    self._pong[1].set()
-                case _:
-                    pass  # pings and close frames are answered by the protocol object
+            if frame.opcode is TEXT and frame.fin:  # nearly all of them
+                messages.append(bytes(frame.data))
+            elif frame.opcode in _DATA:
+                self._fragments.append(bytes(frame.data))
+                if frame.fin:
+                    messages.append(b"".join(self._fragments))
+                    self._fragments.clear()
+            elif frame.opcode is Opcode.PONG and self._pong and self._pong[0] == frame.data:
+                self._pong[1].set()
         return messages
 
     async def drain(self) -> None:
@@ -170,7 +170,7 @@ class WebSocket:
 
     async def _write(self) -> None:
         while True:
-            chunks, unsent = self._protocol.data_to_send(), self._unsent
+            chunks, unsent = self.protocol.data_to_send(), self._unsent
             # The protocol's b"" asks for half a close of TCP, which TLS has not; closing the stream will do.
             if data := b"".join(chunks):
                 await self._stream.send(data)
@@ -190,11 +190,11 @@ class WebSocket:
         """
         while self.ending is None:
             await sleep(interval)
-            if self._protocol.state is not OPEN:
+            if self.protocol.state is not OPEN:
                 return
             payload = secrets.token_bytes(4)
             self._pong = (payload, Event())
-            self._protocol.send_ping(payload)
+            self.protocol.send_ping(payload)
             self._work.set()
             with move_on_after(timeout):
                 await self._pong[1].wait()
@@ -207,9 +207,9 @@ class WebSocket:
 
     async def aclose(self, code: int = 1000, reason: str = "", *, timeout: float = 3.0) -> None:
         """Sends what is queued and a close frame, and waits for the peer's, at most *timeout* seconds in all."""
-        if self.ending is None and self._protocol.state is OPEN:
+        if self.ending is None and self.protocol.state is OPEN:
             self._asked = True
-            self._protocol.send_close(code, reason)
+            self.protocol.send_close(code, reason)
             self._work.set()
         with move_on_after(timeout, shield=True):
             await self._ended.wait()
@@ -227,7 +227,7 @@ class WebSocket:
     def _end(self) -> None:
         if self.ending is not None:
             return
-        protocol = self._protocol
+        protocol = self.protocol
         close = protocol.close_rcvd
         if close is not None:
             self.ending = Ending(close.code, close.reason, self._asked)

@@ -56,7 +56,7 @@ E2 = TypeVar("E2", bound=ServerEvent)
 E3 = TypeVar("E3", bound=ServerEvent)
 E4 = TypeVar("E4", bound=ServerEvent)
 
-_NOTED = (SessionCreated, ResponseCreated, ResponseDone, ErrorEvent)
+_NOTED = frozenset({SessionCreated, ResponseCreated, ResponseDone, ErrorEvent})
 
 
 class Connection:
@@ -179,11 +179,11 @@ class Connection:
     async def _deliver(self, messages: list[bytes]) -> None:
         events = [decode(message) for message in messages]
         for event in events:
-            if isinstance(event, _NOTED):
+            if type(event) in _NOTED:  # isinstance is slow here: pydantic's classes are abstract base classes
                 self._note(event)
         await self._inbox.deliver(events)
 
-    def _note(self, event: SessionCreated | ResponseCreated | ResponseDone | ErrorEvent) -> None:
+    def _note(self, event: ServerEvent) -> None:
         match event:
             case SessionCreated(session=session):
                 self.session_id = session.id
@@ -193,6 +193,8 @@ class Connection:
                 self._open_response = None
             case ErrorEvent(error=error):
                 self._last_error = error.message
+            case _:
+                pass
 
     def _ended(self) -> ConnectionClosed:
         """The error that says how it ended; a new one each time, for each caller has its own traceback."""

@@ -58,35 +58,41 @@ class EventStream(Generic[E]):
         return self
 
     async def __anext__(self) -> E:
-        try:
-            return await self._next()
-        except ConnectionLost:
-            raise
-        except ConnectionClosed:
-            raise StopAsyncIteration from None
-
-    async def receive(self) -> E:
-        """The next event. Raises `ConnectionClosed` after the last, `ConnectionLost` if it ended badly."""
-        return await self._next()
-
-    async def _next(self) -> E:
         # A waiting event is handed over without a switch to another task, which would cost more than the event.
         self._turn_events += 1
-        if self._events and (self._turn_events > EVENTS_PER_TURN or monotonic() > self._turn_ends):
-            await checkpoint()
-            self._new_turn()
-        while not self._events:
-            if self._lapsed:
-                raise StreamLapsed(self.dropped)
-            if self._ended is not None:
-                raise self._ended()
-            await self._wait()
+        if not self._events or self._turn_events > EVENTS_PER_TURN or monotonic() > self._turn_ends:
+            await self._ready()
         event = self._events.popleft()
         self.reads += 1
         self._size -= len(event.raw)
         if self._held is not None and self._size <= self._limit // 2:
             self._held.set()
         return event
+
+    async def receive(self) -> E:
+        """The next event. Raises `ConnectionClosed` after the last, `ConnectionLost` if it ended badly."""
+        try:
+            return await self.__anext__()
+        except StopAsyncIteration:
+            raise self._ending() from None
+
+    async def _ready(self) -> None:
+        """Lets other tasks run, and returns when there is an event; raises what says that there will be none."""
+        if self._events:
+            await checkpoint()
+            self._new_turn()
+        while not self._events:
+            if self._lapsed:
+                raise StreamLapsed(self.dropped)
+            if self._ended is not None:
+                ending = self._ending()
+                if isinstance(ending, ConnectionLost):
+                    raise ending
+                raise StopAsyncIteration
+            await self._wait()
+
+    def _ending(self) -> ConnectionClosed:
+        return self._ended() if self._ended is not None else ConnectionClosed("this connection was closed")
 
     async def _wait(self) -> None:
         if self._arrival is not None:

@@ -7,6 +7,7 @@ does. `serve_in_thread` is websockets' threading server, which knows nothing of 
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import ssl
 import struct
@@ -41,6 +42,10 @@ RESPONSE_CREATED = {"type": "response.created", "response": {"id": "resp_1", "st
 RESPONSE_DONE = {"type": "response.done", "response": {"id": "resp_1", "status": "completed"}}
 
 
+QUIET = logging.Logger("a peer of the tests", logging.CRITICAL)
+"""For peers: what they log is not what the package logs."""
+
+
 def text_delta(delta: str) -> dict[str, Any]:
     return {"type": "response.output_text.delta", "response_id": "resp_1", "item_id": "item_1", "delta": delta}
 
@@ -68,7 +73,7 @@ class Peer:
     def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
         self.request: Request
-        self._protocol = ServerProtocol(max_size=None)
+        self._protocol = ServerProtocol(max_size=None, logger=QUIET)
         self._frames: deque[Frame] = deque()
 
     async def read_request(self) -> Request:
@@ -156,6 +161,8 @@ class Server:
     clients: int = 0
     left: int = 0
     """How many scripts have ended, because they were through or because the client had gone."""
+    arrived: Event = field(default_factory=Event)
+    """Set when the first has come."""
     idle: Event = field(default_factory=Event)
     """Set when as many have ended as had come."""
 
@@ -171,6 +178,7 @@ async def serve(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncGe
     async def handle(stream: ByteStream) -> None:
         server.clients += 1
         server.idle = Event()
+        server.arrived.set()
         try:
             await script(Peer(stream))
         except (EndOfStream, BrokenResourceError, ClosedResourceError):
@@ -205,7 +213,7 @@ def serve_in_thread(
         finally:
             done.set()
 
-    with websockets_serve(handle, "127.0.0.1", 0, ssl=tls, ping_interval=None, close_timeout=2) as server:
+    with websockets_serve(handle, "127.0.0.1", 0, ssl=tls, ping_interval=None, close_timeout=2, logger=QUIET) as server:
         port = server.socket.getsockname()[1]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -113,7 +113,7 @@ async def test_an_async_function_need_not_look_like_one() -> None:
             return f"vault{suffix}"
 
     vault = Vault()
-    providers: list[Callable[[], Awaitable[str]]] = [vault.token, partial(vault.token, ""), lambda: vault.token()]
+    providers: list[Callable[[], Awaitable[str]]] = [vault.token, partial(vault.token, ""), lambda: vault.token("")]
     for provider in providers:
         assert await resolve_credential(credential=provider).headers() == {"Authorization": "Bearer vault"}
 
@@ -277,14 +277,14 @@ def everything_said(error: BaseException) -> str:
 
 @pytest.mark.parametrize("secret", [*UNFIT, pytest.param(5, id="a number"), pytest.param(b"hunter2", id="bytes")])
 def test_a_key_that_fits_in_no_header_is_refused_and_not_shown(secret: Any) -> None:
-    with pytest.raises(ConfigurationError, match="^api_key: ") as caught:
+    with pytest.raises(ConfigurationError, match=r"^api_key: ") as caught:
         resolve_credential(api_key=secret, environ=NEITHER)
     assert "hunter2" not in everything_said(caught.value)
 
 
 @pytest.mark.parametrize("secret", UNFIT)
 def test_a_token_that_fits_in_no_header_is_refused_and_not_shown(secret: str) -> None:
-    with pytest.raises(ConfigurationError, match="^credential: ") as caught:
+    with pytest.raises(ConfigurationError, match=r"^credential: ") as caught:
         resolve_credential(credential=secret, environ=NEITHER)
     assert "hunter2" not in everything_said(caught.value)
 
@@ -297,7 +297,7 @@ async def test_a_token_of_a_provider_that_fits_in_no_header_is_refused_and_not_s
         return secret
 
     for provider in (lambda: secret, waiting):
-        with pytest.raises(ConfigurationError, match="^credential: ") as caught:
+        with pytest.raises(ConfigurationError, match=r"^credential: ") as caught:
             await resolve_credential(credential=provider).headers()
         assert "hunter2" not in everything_said(caught.value)
 

@@ -55,9 +55,7 @@ def test_a_code_that_only_repeats_the_status_is_not_said_twice() -> None:
 
 def test_a_refusal_without_words_still_says_the_status() -> None:
     assert refused(502) == "the service refused the connection with HTTP 502"
-    assert refused(502, {"x-request-id": "r1"}) == (
-        "the service refused the connection with HTTP 502 [request id r1]"
-    )
+    assert refused(502, {"x-request-id": "r1"}) == ("the service refused the connection with HTTP 502 [request id r1]")
 
 
 @pytest.mark.parametrize(
@@ -118,9 +116,7 @@ def test_the_request_id_is_the_one_that_support_asks_for(headers: dict[str, str]
         ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
         ({"retry-after": ""}, None),
         ({}, None),
-        pytest.param(
-            {"retry-after": "inf"}, None, marks=bug("who waits that long waits for ever; nan is taken for 0")
-        ),
+        pytest.param({"retry-after": "inf"}, None, marks=bug("who waits that long waits for ever; nan is taken for 0")),
     ],
 )
 def test_how_long_to_wait_is_in_seconds(headers: dict[str, str], seconds: float | None) -> None:

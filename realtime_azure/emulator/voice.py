@@ -2,7 +2,7 @@
 
 With the extra `emulator-voice`, pocketsphinx listens (English, rather badly) and espeak-ng speaks. Both are C
 libraries that hold the interpreter while they compute, so they live in a worker process: it is started by the first
-call, keeps its model (some 0.7 s to load) for the next ones, and ends with this process. What is answered comes from
+call, keeps its model (half a second to load) for the next ones, and ends with this process. What is answered comes from
 a few rules: this is no model, and says so.
 
 The worker is our own rather than `anyio.to_process`, which runs the caller's main file again in its worker: a script
@@ -330,7 +330,10 @@ def _get(pipe: IO[bytes]) -> tuple[bytes, bytes] | None:
 
 
 def work() -> None:
-    """What the worker process does, until the pipe of requests ends: also when the parent was killed."""
+    """What the worker process does, until the pipe of requests ends.
+
+    It also ends when the parent was killed; what it is at work on, it finishes first.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent decides
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a C library that prints must not garble the replies

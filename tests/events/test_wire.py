@@ -8,6 +8,7 @@ import json
 import pickle
 import re
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -103,7 +104,7 @@ SESSION = {
     "id": "sess_E4",
     "model": "gpt-realtime",
     "output_modalities": ["audio"],
-    "instructions": "Antworte kurz – bitte. 请简短。",
+    "instructions": "Antworte kürzer, bitte. 请简短。",
     "tools": [FUNCTION],
     "tool_choice": "auto",
     "max_output_tokens": "inf",
@@ -430,6 +431,7 @@ def test_every_event_class_that_is_promised_can_be_read_or_sent() -> None:
         (b'{"type":"error","x":"\xff"}', "not JSON"),
         (b'{"type":"error\xc3"}', "not JSON"),
         ('{"type":"error","x":"\ud800"}', "not JSON"),
+        (b'{"type":"error","x":' + b"9" * 5000 + b"}", "not JSON"),
         (b"[]", "not a JSON object"),
         (b'["error"]', "not a JSON object"),
         (b'"error"', "not a JSON object"),
@@ -488,8 +490,9 @@ def test_text_and_bytes_are_read_alike() -> None:
     assert decode(message.decode()).raw == message
 
 
-@pytest.mark.parametrize("kind", [bytearray, memoryview])
-@bug("AttributeError; the docstring says that it never raises")
+@pytest.mark.parametrize(
+    "kind", [bytearray, pytest.param(memoryview, marks=bug("TypeError; the docstring says that it never raises"))]
+)
 def test_any_bytes_will_do(kind: Callable[[bytes], Any]) -> None:
     assert type(decode(kind(b'{"type":"error"}'))) is ErrorEvent
 
@@ -518,7 +521,7 @@ def test_of_a_duplicated_key_the_last_counts() -> None:
     assert (bad_then_good.error.message, bad_then_good.problems) == ("m", ())
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "9" * 5000, "-0.0", "1E-400"])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "9" * 4000, "-0.0", "1E-400"])
 @pytest.mark.parametrize("where", ['"error":5,"x":', '"x":'])
 def test_strange_numbers_do_not_matter(number: str, where: str) -> None:
     event = decode(f'{{"type":"error",{where}{number}}}')
@@ -564,12 +567,17 @@ def test_strange_numbers_do_not_matter(number: str, where: str) -> None:
             ["item.content.0.audio"],
             {"item": {"type": "message", "content": [{"type": "input_audio", "transcript": "t"}]}},
         ),
-        ("response.output_audio.delta", {"delta": WIRE_SOUND, "output_index": "0"}, ["output_index"], {"delta": WIRE_SOUND}),
+        (
+            "response.output_audio.delta",
+            {"delta": WIRE_SOUND, "output_index": "0"},
+            ["output_index"],
+            {"delta": WIRE_SOUND},
+        ),
         ("input_audio_buffer.speech_started", {"audio_start_ms": 1.5}, ["audio_start_ms"], {}),
         ("input_audio_buffer.speech_started", {"audio_start_ms": True}, ["audio_start_ms"], {}),
         ("conversation.created", {"conversation": []}, ["conversation"], {}),
     ],
-)  # fmt: skip
+)
 def test_a_part_that_cannot_be_read_is_left_unset_and_named(
     kind: str, rest: dict[str, Any], problems: list[str], left: dict[str, Any]
 ) -> None:
@@ -587,8 +595,8 @@ ONE_WRONG = [
         message,
         name,
         id=f"{message['type']}-{name}",
-        marks=bug("the event's name leads into its field of that name, and error.event_id goes in its place")
-        if message["type"] == "error" and name == "event_id" and "event_id" in message["error"]
+        marks=bug("the event's name leads into its field of that name, and all of the error is taken out")
+        if (message["type"], name) == ("error", "event_id")
         else (),
     )
     for message in EVERY_MESSAGE
@@ -703,7 +711,7 @@ def test_sound_is_never_in_a_repr() -> None:
 
 
 def test_events_are_matched_by_class_and_field() -> None:
-    def what(event: ServerEvent) -> object:
+    def what(event: ServerEvent) -> object:  # noqa: PLR0911 - one for each kind
         match event:
             case ResponseOutputAudioDelta(delta=pcm):
                 return pcm
@@ -711,7 +719,9 @@ def test_events_are_matched_by_class_and_field() -> None:
                 return text
             case ResponseFunctionCallArgumentsDelta(call_id=call_id, delta=text):
                 return call_id, text
-            case ResponseDone(response=Response(status="completed", output=[Message(content=[ContentPart(text=text)])])):
+            case ResponseDone(
+                response=Response(status="completed", output=[Message(content=[ContentPart(text=text)])])
+            ):
                 return text
             case ErrorEvent(error=ServiceError(code=code)):
                 return code
@@ -724,7 +734,10 @@ def test_events_are_matched_by_class_and_field() -> None:
     assert what(decode(wire({"type": "response.audio.delta", "delta": WIRE_SOUND}))) == SOUND
     assert what(decode(wire({"type": "response.output_audio_transcript.delta", "delta": "Hi"}))) == "Hi"
     assert what(decode(wire({"type": "response.text.delta", "delta": "Ho"}))) == "Ho"
-    assert what(decode(wire({"type": "response.function_call_arguments.delta", "delta": "{", "call_id": "c"}))) == ("c", "{")
+    assert what(decode(wire({"type": "response.function_call_arguments.delta", "delta": "{", "call_id": "c"}))) == (
+        "c",
+        "{",
+    )
     assert what(decode(wire({"type": "response.done", "response": done}))) == "yes"
     assert what(decode(wire({"type": "error", "error": {"code": "c"}}))) == "c"
     assert what(decode(wire({"type": "new"}))) == "new"
@@ -748,9 +761,12 @@ def test_an_event_cannot_be_changed() -> None:
         setattr(event, "delta", "b")  # noqa: B010 - a plain assignment is refused by the type checker already
 
 
-@pytest.mark.parametrize(
-    "copied", [copy.copy, copy.deepcopy, lambda event: pickle.loads(pickle.dumps(event)), lambda e: e.model_copy()]  # noqa: S301
-)  # fmt: skip
+def pickled(event: ServerEvent) -> ServerEvent:
+    twin: ServerEvent = pickle.loads(pickle.dumps(event))  # noqa: S301 - our own bytes
+    return twin
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
 @pytest.mark.parametrize("message", [MESSAGES[0], {"type": "new", "x": 1}], ids=named)
 def test_a_copy_is_equal(message: dict[str, Any], copied: Callable[[Any], Any]) -> None:
     event = decode(wire(message))
@@ -945,7 +961,7 @@ ITEM_OF = "conversation.item.create"
         ),
         ({"type": SESSION_OF, "session": {"voice": "ash"}}, "session.voice: there is no such field"),
         (
-            {"type": SESSION_OF, "session": {"tools": [{"type": "function", "name": "f"}, {"type": "function", "nam": 1}]}},
+            {"type": SESSION_OF, "session": {"tools": [{"type": "function"}, {"type": "function", "nam": 1}]}},
             "session.tools.1.nam: there is no such field",
         ),
         (
@@ -953,8 +969,11 @@ ITEM_OF = "conversation.item.create"
             "item.contents: there is no such field",
         ),
         (
-            {"type": "response.create", "response": {"input": [{"type": "message", "content": [{"type": "t", "tekst": ""}]}]}},
-            "response.input.0.content.0.tekst: there is no such field",
+            {
+                "type": "response.create",
+                "response": {"input": [{"type": "message", "content": [{"type": "t", "t": ""}]}]},
+            },
+            "response.input.0.content.0.t: there is no such field",
         ),
         (SessionUpdate.model_validate({"session": {"voise": "ash"}}), "session.voise: there is no such field"),
         (ResponseCreate.model_validate({"bogus": 1}), "bogus: there is no such field"),
@@ -980,7 +999,10 @@ ITEM_OF = "conversation.item.create"
         ({"type": ITEM_OF, "item": {"type": "message", "content": "hello"}}, "item.content: "),
         ({"type": "response.create", "response": {"metadata": {"k": 5}}}, "response.metadata.k: "),
         ({"type": "response.cancel", "event_id": 5}, "event_id: "),
-        ({"type": "conversation.item.truncate", "item_id": "i", "content_index": 0, "audio_end_ms": 1.5}, "audio_end_ms: "),
+        (
+            {"type": "conversation.item.truncate", "item_id": "i", "content_index": 0, "audio_end_ms": 1.5},
+            "audio_end_ms: ",
+        ),
         # base64 where bytes are wanted
         ({"type": "input_audio_buffer.append", "audio": WIRE_SOUND}, "audio: give bytes of PCM; base64 is done here"),
         (
@@ -989,7 +1011,7 @@ ITEM_OF = "conversation.item.create"
         ),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_what_the_service_could_not_accept_is_refused_by_its_path(event: Any, says: str) -> None:
     with pytest.raises(InvalidEvent) as caught:
         encode(event)
@@ -1022,10 +1044,17 @@ def test_what_is_no_event_at_all_is_refused_by_its_type(wrong: Any) -> None:
 def test_sound_is_never_in_an_error(event: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent) as caught:
         encode(event)
-    error = caught.value
-    shown = f"{error!r} {error} {error.args} {error.__cause__} {error.__context__}"
-    assert repr(SOUND)[2:-1] not in shown
-    assert WIRE_SOUND not in shown
+    for shown in (repr(caught.value), "".join(traceback.format_exception(caught.value))):
+        assert repr(SOUND)[2:-1] not in shown
+        assert WIRE_SOUND not in shown
+
+
+@bug("pydantic's error stays as the context, with its input: the models' hide_input_in_errors is not the adapter's")
+def test_sound_is_not_in_what_an_error_came_of_either() -> None:
+    """A traceback does not show it, but what collects errors follows `__context__` too."""
+    with pytest.raises(InvalidEvent) as caught:
+        encode({"type": "input_audio_buffer.append", "audio": WIRE_SOUND})
+    assert WIRE_SOUND not in str(caught.value.__context__)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,900 @@
+"""What the emulator's service decides, without a network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pybase64
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic_core import from_json, to_json
+
+from realtime_azure.audio import g711, pcm, wav
+from realtime_azure.audio.resample import resample
+from realtime_azure.emulator.responder import Turn
+from realtime_azure.emulator.service import Cancel, Outcome, Respond, Service, Transcribe, encoded
+from realtime_azure.events import UnknownEvent, decode
+
+Fields = dict[str, Any]
+
+SAMPLES = Path(__file__).resolve().parents[2] / "audio_samples"
+QUESTION = wav.read(SAMPLES / "question_weather.wav").pcm
+PCM: Fields = {"type": "audio/pcm", "rate": 24000}
+# What a new session of Azure's GA service had in July 2026, but for the voice and the instructions.
+RECORDED_SESSION: Fields = {
+    "type": "realtime",
+    "object": "realtime.session",
+    "model": "gpt-realtime",
+    "output_modalities": ["audio"],
+    "tools": [],
+    "tool_choice": "auto",
+    "max_output_tokens": "inf",
+    "tracing": None,
+    "truncation": "auto",
+    "prompt": None,
+    "include": None,
+}
+SERVER_VAD: Fields = {
+    "type": "server_vad",
+    "threshold": 0.5,
+    "prefix_padding_ms": 300,
+    "silence_duration_ms": 200,
+    "idle_timeout_ms": None,
+    "create_response": True,
+    "interrupt_response": True,
+}
+SEMANTIC_VAD: Fields = {
+    "type": "semantic_vad",
+    "eagerness": "auto",
+    "create_response": True,
+    "interrupt_response": True,
+}
+
+
+def ask(service: Service, event: Fields | bytes, *, flat: bool = False) -> list[Outcome]:
+    message = event if isinstance(event, bytes) else json.dumps(event).encode()
+    return list(service.receive(message, flat=flat))
+
+
+def told(service: Service, event: Fields | bytes, *, flat: bool = False) -> list[Fields]:
+    """The events that *event* is answered with, when nothing else comes of it."""
+    outcomes = ask(service, event, flat=flat)
+    assert all(isinstance(outcome, dict) for outcome in outcomes)
+    return [outcome for outcome in outcomes if isinstance(outcome, dict)]
+
+
+def refused(service: Service, event: Fields | bytes, *, flat: bool = False) -> Fields:
+    (answer,) = told(service, event, flat=flat)
+    assert answer["type"] == "error"
+    assert answer["error"]["type"] == "invalid_request_error"
+    error: Fields = answer["error"]
+    return error
+
+
+def update(service: Service, **session: Any) -> Fields:
+    (answer,) = told(service, {"type": "session.update", "session": {"type": "realtime", **session}})
+    assert answer["type"] == "session.updated"
+    updated: Fields = answer["session"]
+    return updated
+
+
+def append(service: Service, sound: bytes, ms: int = 50) -> list[Outcome]:
+    return [outcome for piece in pcm.chunks(sound, ms) for outcome in ask(service, appended(piece))]
+
+
+def appended(sound: bytes) -> Fields:
+    return {"type": "input_audio_buffer.append", "audio": pybase64.b64encode(sound).decode()}
+
+
+def kinds(outcomes: list[Outcome]) -> list[str]:
+    return [outcome["type"] if isinstance(outcome, dict) else type(outcome).__name__ for outcome in outcomes]
+
+
+def typed(text: str, role: str = "user", **item: Any) -> Fields:
+    content = [{"type": "output_text" if role == "assistant" else "input_text", "text": text}]
+    return {"type": "message", "role": role, "content": content, **item}
+
+
+def create(item: Fields, **more: Any) -> Fields:
+    return {"type": "conversation.item.create", "item": item, **more}
+
+
+def turn_of(outcomes: list[Outcome]) -> Turn:
+    (turn,) = [outcome.turn for outcome in outcomes if isinstance(outcome, Respond)]
+    return turn
+
+
+def respond(service: Service, **response: Any) -> Turn:
+    event: Fields = {"type": "response.create"}
+    return turn_of(ask(service, event | ({"response": response} if response else {})))
+
+
+def answer_it(service: Service, text: str = "Yes.") -> list[Fields]:
+    """Lets the response under way say *text*, and end."""
+    assert service.answer is not None
+    return [*(event for event, _ in service.answer.deltas(text, b"")), *service.finish()]
+
+
+def texts(service: Service) -> list[str]:
+    return [part.get("text", part.get("transcript")) for item in service.items for part in item["content"]]
+
+
+@pytest.fixture
+def service() -> Service:
+    return Service("gpt-realtime", now=lambda: 1_800_000_000.5)
+
+
+# The session
+
+
+def test_a_new_session_is_the_service_s(service: Service) -> None:
+    created = service.created()
+    assert set(created) == {"type", "event_id", "session"}
+    session = created["session"]
+    assert set(session) == {*RECORDED_SESSION, "id", "instructions", "expires_at", "audio", "emulator"}
+    assert {name: session[name] for name in RECORDED_SESSION} == RECORDED_SESSION
+    assert session["id"].startswith("sess_")
+    assert session["expires_at"] == 1_800_003_600
+    assert session["audio"]["input"] == {
+        "format": PCM,
+        "transcription": None,
+        "noise_reduction": None,
+        "turn_detection": SERVER_VAD,
+    }
+    assert session["audio"]["output"]["format"] == PCM
+    assert session["audio"]["output"]["speed"] == 1.0
+
+
+def test_a_session_says_that_it_is_the_emulator_s(service: Service) -> None:
+    session = service.created()["session"]
+    assert session["emulator"].startswith("realtime_azure ")
+    assert "emulator" in session["instructions"]
+    assert session["audio"]["output"]["voice"] == "emulator"
+
+
+def test_an_update_changes_what_it_names(service: Service) -> None:
+    before = service.created()["session"]
+    after = update(service, instructions="Be brief.", audio={"output": {"speed": 1.25}})
+    output = {**before["audio"]["output"], "speed": 1.25}
+    assert after == {**before, "instructions": "Be brief.", "audio": {**before["audio"], "output": output}}
+    assert before["instructions"] != "Be brief."  # what was sent is not changed behind
+
+
+def test_the_recorded_update_has_the_recorded_answer(service: Service) -> None:
+    """Turn detection and transcription, half said: the rest is filled in."""
+    session = update(
+        service,
+        instructions="Reply in a few words.",
+        output_modalities=["audio"],
+        audio={
+            "input": {
+                "format": PCM,
+                "turn_detection": {"type": "server_vad", "create_response": True, "interrupt_response": True},
+                "transcription": {"model": "gpt-realtime-whisper"},
+            },
+            "output": {"format": PCM},
+        },
+    )
+    assert session["audio"]["input"] == {
+        "format": PCM,
+        "transcription": {"model": "gpt-realtime-whisper", "language": None, "prompt": None},
+        "noise_reduction": None,
+        "turn_detection": SERVER_VAD,
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "filled"),
+    [
+        ({"type": "server_vad", "silence_duration_ms": 700}, {**SERVER_VAD, "silence_duration_ms": 700}),
+        ({"type": "semantic_vad", "eagerness": "low"}, {**SEMANTIC_VAD, "eagerness": "low"}),
+        (None, None),
+    ],
+)
+def test_turn_detection_is_replaced_and_filled(service: Service, said: Fields | None, filled: Fields | None) -> None:
+    update(service, audio={"input": {"turn_detection": {"type": "server_vad", "threshold": 0.9}}})
+    assert update(service, audio={"input": {"turn_detection": said}})["audio"]["input"]["turn_detection"] == filled
+
+
+def test_turn_detection_comes_back_after_it_was_off(service: Service) -> None:
+    update(service, audio={"input": {"turn_detection": None}})
+    session = update(service, audio={"input": {"turn_detection": {"type": "server_vad"}}})
+    assert session["audio"]["input"]["turn_detection"] == SERVER_VAD
+
+
+def test_transcription_is_turned_off_with_null(service: Service) -> None:
+    update(service, audio={"input": {"transcription": {"model": "whisper"}}})
+    assert update(service, audio={"input": {"transcription": None}})["audio"]["input"]["transcription"] is None
+
+
+def test_a_dated_update_needs_no_type(service: Service) -> None:
+    (answer,) = told(service, {"type": "session.update", "session": {"instructions": "x"}}, flat=True)
+    assert answer["type"] == "session.updated"
+
+
+# What is refused
+
+SUPPORTED = (
+    "session.update", "input_audio_buffer.append", "input_audio_buffer.commit", "input_audio_buffer.clear",
+    "conversation.item.create", "conversation.item.delete", "conversation.item.retrieve", "conversation.item.truncate",
+    "response.create", "response.cancel",
+)  # fmt: skip
+
+
+def session_update(**session: Any) -> Fields:
+    return {"type": "session.update", "session": {"type": "realtime", **session}}
+
+
+def detection(**more: Any) -> Fields:
+    return session_update(audio={"input": {"turn_detection": {"type": "server_vad", **more}}})
+
+
+REFUSALS: dict[str, tuple[Fields, str, str | None]] = {
+    "no type": ({}, "missing_required_parameter", "type"),
+    "unknown type": ({"type": "session.upgrade"}, "invalid_value", "type"),
+    "a type that is a number": ({"type": 5}, "invalid_value", "type"),
+    "no session": ({"type": "session.update"}, "missing_required_parameter", "session"),
+    "no session.type": (
+        {"type": "session.update", "session": {"instructions": "x"}},
+        "missing_required_parameter",
+        "session.type",
+    ),
+    "unknown setting": (session_update(voice="alloy"), "unknown_parameter", "session.voice"),
+    "unknown setting, deeper": (
+        session_update(audio={"output": {"volume": 3}}),
+        "unknown_parameter",
+        "session.audio.output.volume",
+    ),
+    "what only the service says": (session_update(expires_at=0), "unknown_parameter", "session.expires_at"),
+    "unknown field": ({"type": "response.cancel", "reason": "x"}, "unknown_parameter", "reason"),
+    "wrong kind": (session_update(instructions=5), "invalid_type", "session.instructions"),
+    "another kind of session": (
+        {"type": "session.update", "session": {"type": "transcription"}},
+        "invalid_value",
+        "session.type",
+    ),
+    "audio that is not base64": ({"type": "input_audio_buffer.append", "audio": "***"}, "invalid_type", "audio"),
+    "no audio": ({"type": "input_audio_buffer.append"}, "missing_required_parameter", "audio"),
+    "nothing to cancel": ({"type": "response.cancel"}, "response_cancel_not_active", None),
+    "no such item to retrieve": ({"type": "conversation.item.retrieve", "item_id": "x"}, "invalid_value", "item_id"),
+    "no such item to delete": ({"type": "conversation.item.delete", "item_id": "x"}, "invalid_value", "item_id"),
+    "no such item to cut": (
+        {"type": "conversation.item.truncate", "item_id": "x", "content_index": 0, "audio_end_ms": 0},
+        "invalid_value",
+        "item_id",
+    ),
+    "for calls only": ({"type": "output_audio_buffer.clear"}, "invalid_value", "type"),
+    "outside the conversation": (
+        {"type": "response.create", "response": {"conversation": "none"}},
+        "invalid_value",
+        "response.conversation",
+    ),
+}
+
+
+@pytest.mark.parametrize(("event", "code", "param"), REFUSALS.values(), ids=REFUSALS)
+def test_what_is_wrong_is_refused_in_the_service_s_words(
+    service: Service, event: Fields, code: str, param: str | None
+) -> None:
+    before = service.created()["session"]
+    error = refused(service, {**event, "event_id": "mine"})
+    assert (error["code"], error["param"]) == (code, param)
+    assert error["event_id"] == "mine"
+    assert set(error) == {"type", "code", "message", "param", "event_id"}
+    assert service.created()["session"] == before
+
+
+def test_the_service_names_the_types_that_it_takes(service: Service) -> None:
+    message = refused(service, {"type": "session.upgrade"})["message"]
+    assert message.startswith("Invalid value: 'session.upgrade'. Supported values are: ")
+    assert all(f"'{name}'" in message for name in SUPPORTED)
+
+
+def test_the_service_s_words_for_a_missing_and_an_unknown_parameter(service: Service) -> None:
+    missing = refused(service, {"type": "session.update", "session": {}})
+    assert missing["message"] == "Missing required parameter: 'session.type'."
+    assert refused(service, session_update(voice="a"))["message"] == "Unknown parameter: 'session.voice'."
+
+
+@pytest.mark.parametrize(
+    ("message", "event_id"),
+    [
+        (b"not JSON", None),
+        (b"\xff\xfe", None),
+        (b'{"event_id": "cut off', None),
+        (b'["event_id"]', None),
+        (b"5", None),
+        (b'{"event_id": "mine"}', "mine"),
+        (b'{"type": "session.upgrade", "event_id": "mine"}', "mine"),
+        (b'{"type": "session.update", "session": 5, "event_id": "mine"}', "mine"),
+        (b'{"type": "response.cancel", "event_id": 5}', None),
+    ],
+)
+def test_an_error_names_the_event_it_is_about_where_it_can(
+    service: Service, message: bytes, event_id: str | None
+) -> None:
+    assert refused(service, message)["event_id"] == event_id
+
+
+@pytest.mark.parametrize("ms", [0, 50, 99])
+def test_too_little_sound_cannot_be_committed(service: Service, ms: int) -> None:
+    ask(service, appended(pcm.silence(ms / 1000)))
+    error = refused(service, {"type": "input_audio_buffer.commit"})
+    assert error["code"] == "input_audio_buffer_commit_empty"
+    assert error["message"] == (
+        "Error committing input audio buffer: buffer too small. Expected at least 100ms of audio, but buffer only "
+        f"has {ms}.00ms of audio."
+    )
+
+
+def test_one_response_at_a_time(service: Service) -> None:
+    respond(service)
+    assert service.answer is not None
+    error = refused(service, {"type": "response.create"})
+    assert error["code"] == "conversation_already_has_active_response"
+    assert service.answer.id in error["message"]
+
+
+NULLS: dict[str, Fields] = {
+    "audio": session_update(audio=None),
+    "audio.input": session_update(audio={"input": None}),
+    "audio.output": session_update(audio={"output": None}),
+    "audio.input.format": session_update(audio={"input": {"format": None}}),
+    "audio.output.format": session_update(audio={"output": {"format": None}}),
+    "output_modalities": session_update(output_modalities=None),
+    "threshold": detection(threshold=None),
+    "prefix_padding_ms": detection(prefix_padding_ms=None),
+    "silence_duration_ms": detection(silence_duration_ms=None),
+    "create_response": detection(create_response=None),
+    "response's format": {"type": "response.create", "response": {"audio": {"output": {"format": None}}}},
+    "content": create({"type": "message", "role": "user", "content": None}),
+    "text": create({"type": "message", "role": "user", "content": [{"type": "input_text", "text": None}]}),
+    "no text": create({"type": "message", "role": "user", "content": [{"type": "input_text"}]}),
+}
+
+
+@pytest.mark.parametrize("event", NULLS.values(), ids=NULLS)
+def test_null_is_survived_where_it_means_nothing(service: Service, event: Fields) -> None:
+    """Refused or read as the default; the session goes on either way."""
+    outcomes = ask(service, event)
+    assert "error" in kinds(outcomes) or "session.updated" in kinds(outcomes) or outcomes
+    append(service, pcm.silence(0.2))
+    if service.answer is None:
+        respond(service)
+    answer_it(service)
+
+
+BAD_VALUES: dict[str, Fields] = {
+    "threshold too high": detection(threshold=1.5),
+    "threshold below zero": detection(threshold=-0.1),
+    "threshold beyond numbers": detection(threshold=1e300),
+    "negative padding": detection(prefix_padding_ms=-1),
+    "negative silence": detection(silence_duration_ms=-1),
+    "silence for ever": detection(silence_duration_ms=10**400),
+    "turn detection of an unknown type": session_update(audio={"input": {"turn_detection": {"type": "psychic_vad"}}}),
+    "input of an unknown format": session_update(audio={"input": {"format": {"type": "audio/opus"}}}),
+    "output of an unknown format": session_update(audio={"output": {"format": {"type": "audio/opus"}}}),
+    "a rate that there is not": session_update(audio={"input": {"format": {"type": "audio/pcm", "rate": 16000}}}),
+    "an unknown modality": session_update(output_modalities=["smell"]),
+    "two modalities": session_update(output_modalities=["audio", "text"]),
+    "a response of an unknown modality": {"type": "response.create", "response": {"output_modalities": ["smell"]}},
+    "a response in an unknown format": {
+        "type": "response.create",
+        "response": {"audio": {"output": {"format": {"type": "audio/opus"}}}},
+    },
+}
+
+
+@pytest.mark.parametrize("event", BAD_VALUES.values(), ids=BAD_VALUES)
+def test_a_value_that_the_service_does_not_have_is_refused(service: Service, event: Fields) -> None:
+    """Or a client would find out on Azure only."""
+    before = service.created()["session"]
+    assert refused(service, event)["code"] in ("invalid_value", "invalid_type")
+    assert service.created()["session"] == before
+    assert service.answer is None
+
+
+# The conversation
+
+
+def test_an_item_is_added_and_done(service: Service) -> None:
+    item = typed("Hello.")
+    added, done = told(service, create(item))
+    assert (added["type"], done["type"]) == ("conversation.item.added", "conversation.item.done")
+    assert added["previous_item_id"] is None
+    assert added["item"] == done["item"] == {**item, "id": added["item"]["id"], "status": "completed"}
+    assert added["item"]["id"].startswith("item_")
+
+
+def test_items_are_put_where_they_are_asked_for(service: Service) -> None:
+    previous = [
+        told(service, create(typed(text, id=text), **where))[0]["previous_item_id"]
+        for text, where in (
+            ("b", {}),
+            ("d", {}),
+            ("c", {"previous_item_id": "b"}),
+            ("a", {"previous_item_id": "root"}),
+            ("e", {"previous_item_id": "d"}),
+        )
+    ]
+    assert previous == [None, "b", "b", None, "d"]
+    assert texts(service) == ["a", "b", "c", "d", "e"]
+    error = refused(service, create(typed("x"), previous_item_id="nowhere"))
+    assert error["code"] == "invalid_value"
+    assert texts(service) == ["a", "b", "c", "d", "e"]
+
+
+def test_an_item_s_id_is_taken_once(service: Service) -> None:
+    told(service, create(typed("a", id="mine")))
+    assert refused(service, create(typed("b", id="mine")))["param"] == "item.id"
+
+
+def test_an_item_without_an_id_gets_one(service: Service) -> None:
+    added, _ = told(service, create(typed("a", id=None)))
+    assert added["item"]["id"].startswith("item_")
+
+
+def test_an_item_is_retrieved_and_deleted(service: Service) -> None:
+    told(service, create(typed("a", id="mine")))
+    (retrieved,) = told(service, {"type": "conversation.item.retrieve", "item_id": "mine"})
+    assert retrieved["type"] == "conversation.item.retrieved"
+    assert retrieved["item"]["content"] == [{"type": "input_text", "text": "a"}]
+    (deleted,) = told(service, {"type": "conversation.item.delete", "item_id": "mine"})
+    assert (deleted["type"], deleted["item_id"]) == ("conversation.item.deleted", "mine")
+    assert service.items == []
+    assert refused(service, {"type": "conversation.item.retrieve", "item_id": "mine"})["param"] == "item_id"
+
+
+def truncate(item_id: str, end: int = 100) -> Fields:
+    return {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0, "audio_end_ms": end}
+
+
+def test_a_truncated_answer_has_no_transcript(service: Service) -> None:
+    """The service forgets all of it, for it does not know which words were heard."""
+    respond(service)
+    assert service.answer is not None
+    item_id = service.answer.item_id
+    assert [*service.answer.deltas("Once upon a time", pcm.silence(1))]
+    assert [*service.finish()]
+    assert service.items[-1]["content"][0]["transcript"] == "Once upon a time"
+    (cut,) = told(service, truncate(item_id))
+    assert cut == {
+        "type": "conversation.item.truncated",
+        "event_id": cut["event_id"],
+        "item_id": item_id,
+        "content_index": 0,
+        "audio_end_ms": 100,
+    }
+    (retrieved,) = told(service, {"type": "conversation.item.retrieve", "item_id": item_id})
+    assert not retrieved["item"]["content"][0].get("transcript")
+
+
+def test_only_an_answer_can_be_truncated(service: Service) -> None:
+    told(service, create(typed("a", id="mine")))
+    assert refused(service, truncate("mine"))["param"] == "item_id"
+
+
+# Turns
+
+
+def test_a_spoken_turn_has_the_order_of_the_service(service: Service) -> None:
+    outcomes = append(service, pcm.silence(0.5) + QUESTION + pcm.silence(0.5))
+    assert kinds(outcomes) == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "response.created",
+        "Respond",
+    ]
+    started, stopped, committed, added, *_ = (outcome for outcome in outcomes if isinstance(outcome, dict))
+    assert set(started) == {"type", "event_id", "audio_start_ms", "item_id"}
+    assert set(stopped) == {"type", "event_id", "audio_end_ms", "item_id"}
+    assert set(committed) == {"type", "event_id", "previous_item_id", "item_id"}
+    assert {started["item_id"], stopped["item_id"], committed["item_id"], added["item"]["id"]} == {started["item_id"]}
+    assert added["item"] == {
+        "id": started["item_id"],
+        "type": "message",
+        "status": "completed",
+        "role": "user",
+        "content": [{"type": "input_audio", "transcript": None}],
+    }
+    assert service.answer is not None
+    assert service.answer.previous_item_id == started["item_id"]
+
+
+def test_the_turn_is_the_sound_between_its_bounds(service: Service) -> None:
+    outcomes = append(service, pcm.silence(1) + QUESTION + pcm.silence(0.5))
+    started, stopped, *_ = (outcome for outcome in outcomes if isinstance(outcome, dict))
+    turn = turn_of(outcomes)
+    assert pcm.duration(turn.audio) * 1000 == pytest.approx(stopped["audio_end_ms"] - started["audio_start_ms"])
+    assert pcm.level(turn.audio[: len(pcm.silence(0.3))]) < 0.01
+    assert 2.2 < turn.speech_seconds < 2.8
+    assert turn.text == ""
+    assert turn.deployment == "gpt-realtime"
+
+
+@pytest.mark.parametrize("ms", [20, 33.3, 100, 10_000])
+def test_the_size_of_the_pieces_does_not_matter(service: Service, ms: float) -> None:
+    sound = QUESTION + pcm.silence(0.5)
+    outcomes = [outcome for piece in pcm.chunks(sound, ms) for outcome in ask(service, appended(piece))]
+    whole = Service("other")
+    assert turn_of(outcomes).audio == turn_of(ask(whole, appended(sound))).audio
+
+
+def test_half_samples_are_put_together(service: Service) -> None:
+    """A client may cut its sound anywhere, between the bytes of a sample too."""
+    sound = QUESTION + pcm.silence(0.5)
+    pieces = [sound[start : start + 4801] for start in range(0, len(sound), 4801)]
+    outcomes = [outcome for piece in pieces for outcome in ask(service, appended(piece))]
+    whole = Service("other")
+    assert turn_of(outcomes).audio == turn_of(ask(whole, appended(sound))).audio
+
+
+def test_two_turns_in_one_piece_are_two_turns(service: Service) -> None:
+    update(service, audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}})
+    outcomes = ask(service, appended(wav.read(SAMPLES / "long_pause.wav").pcm + pcm.silence(0.5)))
+    assert kinds(outcomes) == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+    ] * 2
+    first, second = service.items
+    assert outcomes[-1] == {**outcomes[-1], "previous_item_id": first["id"], "item": second}  # type: ignore[dict-item]
+    turn = respond(service)
+    assert 3.5 < pcm.duration(turn.audio) < 4
+    assert 2.5 < turn.speech_seconds < 4
+
+
+def test_without_create_response_nobody_answers_by_itself(service: Service) -> None:
+    update(service, audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}})
+    assert kinds(append(service, QUESTION + pcm.silence(0.5)))[-1] == "conversation.item.done"
+    assert service.answer is None
+    assert respond(service).speech_seconds > 2
+
+
+def test_without_turn_detection_the_client_ends_its_turns(service: Service) -> None:
+    update(service, audio={"input": {"turn_detection": None}})
+    assert append(service, QUESTION + pcm.silence(0.5)) == []
+    assert kinds(ask(service, {"type": "input_audio_buffer.commit"})) == [
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+    ]
+    turn = respond(service)
+    assert turn.audio == QUESTION + pcm.silence(0.5)
+    assert 2 < turn.speech_seconds < 2.8
+
+
+def test_silence_committed_by_hand_has_no_speech(service: Service) -> None:
+    update(service, audio={"input": {"turn_detection": None}})
+    append(service, pcm.silence(0.5))
+    ask(service, {"type": "input_audio_buffer.commit"})
+    turn = respond(service)
+    assert (turn.audio, turn.speech_seconds) == (pcm.silence(0.5), 0)
+
+
+def test_a_cleared_buffer_is_empty(service: Service) -> None:
+    update(service, audio={"input": {"turn_detection": None}})
+    append(service, QUESTION)
+    (cleared,) = told(service, {"type": "input_audio_buffer.clear"})
+    assert cleared["type"] == "input_audio_buffer.cleared"
+    assert "0.00ms" in refused(service, {"type": "input_audio_buffer.commit"})["message"]
+
+
+def test_what_was_cleared_is_no_part_of_the_next_turn(service: Service) -> None:
+    append(service, QUESTION[: len(QUESTION) // 2])
+    ask(service, {"type": "input_audio_buffer.clear"})
+    assert append(service, pcm.silence(1)) == []
+    turn = turn_of(append(service, QUESTION + pcm.silence(0.5)))
+    assert pcm.duration(turn.audio) < pcm.duration(QUESTION) + 0.5
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "encode"), [("audio/pcmu", g711.encode_ulaw), ("audio/pcma", g711.encode_alaw)]
+)
+def test_telephone_sound_is_heard(service: Service, audio_format: str, encode: Any) -> None:
+    """8000 bytes a second; a turn is handed on as PCM at 24 kHz all the same."""
+    session = update(service, audio={"input": {"format": {"type": audio_format}}})
+    assert session["audio"]["input"]["format"] == {"type": audio_format}
+    sound = encode(resample(QUESTION + pcm.silence(0.5), 24000, 8000))
+    pieces = [sound[start : start + 160] for start in range(0, len(sound), 160)]
+    outcomes = [outcome for piece in pieces for outcome in ask(service, appended(piece))]
+    turn = turn_of(outcomes)
+    started, stopped, *_ = (outcome for outcome in outcomes if isinstance(outcome, dict))
+    assert pcm.duration(turn.audio) * 1000 == pytest.approx(stopped["audio_end_ms"] - started["audio_start_ms"], abs=5)
+    assert pcm.level(turn.audio) == pytest.approx(pcm.level(QUESTION), rel=0.2)
+    assert 2.2 < turn.speech_seconds < 2.8
+
+
+@pytest.mark.parametrize(
+    ("audio_format", "decode_it", "rate"),
+    [("audio/pcmu", g711.decode_ulaw, 8000), ("audio/pcma", g711.decode_alaw, 8000), ("audio/pcm", bytes, 24000)],
+)
+def test_an_answer_is_encoded_in_the_format_of_the_session(audio_format: str, decode_it: Any, rate: int) -> None:
+    heard = decode_it(encoded(QUESTION, audio_format))
+    assert pcm.duration(heard, rate) == pytest.approx(pcm.duration(QUESTION), abs=0.001)
+    assert pcm.level(heard) == pytest.approx(pcm.level(QUESTION), rel=0.2)
+
+
+def test_transcription_is_asked_for_when_the_session_has_it(service: Service) -> None:
+    update(service, audio={"input": {"transcription": {"model": "whisper"}}})
+    outcomes = append(service, QUESTION + pcm.silence(0.5))
+    assert kinds(outcomes)[3:] == [
+        "conversation.item.added",
+        "conversation.item.done",
+        "Transcribe",
+        "response.created",
+        "Respond",
+    ]
+    (due,) = [outcome for outcome in outcomes if isinstance(outcome, Transcribe)]
+    assert due == Transcribe(service.items[0]["id"], turn_of(outcomes).audio)
+
+
+def test_a_turn_gathers_what_was_said_and_written_since_the_last_answer(service: Service) -> None:
+    told(service, create(typed("First.")))
+    assert respond(service).text == "First."
+    answer_it(service)
+    update(service, audio={"input": {"turn_detection": None}})
+    told(service, create(typed("Second.")))
+    append(service, pcm.silence(0.2))
+    ask(service, {"type": "input_audio_buffer.commit"})
+    told(service, create(typed("Third.")))
+    append(service, QUESTION)
+    ask(service, {"type": "input_audio_buffer.commit"})
+    turn = respond(service)
+    assert turn.text == "Second. Third."
+    assert turn.audio == pcm.silence(0.2) + QUESTION
+    answer_it(service)
+    assert respond(service) == Turn(instructions=turn.instructions, deployment="gpt-realtime")
+
+
+def test_instructions_for_the_model_are_not_what_the_user_wrote(service: Service) -> None:
+    told(service, create(typed("You are a pirate.", role="system")))
+    told(service, create(typed("Hello.")))
+    assert respond(service).text == "Hello."
+
+
+def test_sound_in_a_message_is_heard(service: Service) -> None:
+    part = {"type": "input_audio", "audio": pybase64.b64encode(QUESTION).decode()}
+    added, _ = told(service, create({"type": "message", "role": "user", "content": [part]}))
+    assert added["item"]["content"] == [{"type": "input_audio", "transcript": None}]
+    turn = respond(service)
+    assert turn.audio == QUESTION
+    assert turn.speech_seconds > 2
+
+
+def test_a_deleted_message_is_not_answered(service: Service) -> None:
+    told(service, create(typed("Never mind.", id="mine")))
+    told(service, create(typed("Hello.")))
+    told(service, {"type": "conversation.item.delete", "item_id": "mine"})
+    assert respond(service).text == "Hello."
+
+
+def test_what_comes_during_an_answer_waits_for_the_next(service: Service) -> None:
+    """It stands behind the answer in the conversation, and is not lost."""
+    told(service, create(typed("First.")))
+    respond(service)
+    told(service, create(typed("Second.")))
+    answer_it(service)
+    assert texts(service) == ["First.", "Yes.", "Second."]
+    assert respond(service).text == "Second."
+
+
+def test_what_is_said_during_an_answer_that_goes_on_waits_for_the_next(service: Service) -> None:
+    update(service, audio={"input": {"turn_detection": {"type": "server_vad", "interrupt_response": False}}})
+    told(service, create(typed("First.")))
+    respond(service)
+    outcomes = append(service, QUESTION + pcm.silence(0.5))
+    assert not [outcome for outcome in outcomes if isinstance(outcome, Cancel)]
+    answer_it(service)
+    turn = respond(service)
+    assert turn.text == ""
+    assert turn.speech_seconds > 2
+
+
+# Answering
+
+
+def test_a_response_has_its_own_settings(service: Service) -> None:
+    turn = respond(
+        service,
+        instructions="In French.",
+        output_modalities=["text"],
+        metadata={"topic": "a"},
+        audio={"output": {"format": {"type": "audio/pcmu"}}},
+    )
+    assert turn.instructions == "In French."
+    assert service.answer is not None
+    assert not service.answer.spoken
+    assert service.answer.bytes_per_second == 8000
+    response = answer_it(service)[-1]["response"]
+    assert response["output_modalities"] == ["text"]
+    assert response["metadata"] == {"topic": "a"}
+    assert response["audio"]["output"]["format"] == {"type": "audio/pcmu"}
+    assert service.session["output_modalities"] == ["audio"]
+    assert service.session["audio"]["output"]["format"] == PCM
+
+
+def test_a_response_takes_the_settings_of_the_session(service: Service) -> None:
+    update(service, instructions="Be brief.", output_modalities=["text"])
+    assert respond(service).instructions == "Be brief."
+    assert service.answer is not None
+    assert not service.answer.spoken
+
+
+def test_an_answer_is_in_the_conversation_when_it_is_done(service: Service) -> None:
+    told(service, create(typed("Hello.")))
+    respond(service)
+    events = answer_it(service, "Good day.")
+    assert service.answer is None
+    assert service.items[-1] == events[-1]["response"]["output"][0]
+    assert texts(service) == ["Hello.", "Good day."]
+    added = next(event for event in events if event["type"] == "conversation.item.added")
+    assert added["previous_item_id"] == service.items[0]["id"]
+
+
+def test_what_was_heard_is_counted(service: Service) -> None:
+    """Ten tokens a second, and one a word."""
+    update(service, audio={"input": {"turn_detection": None}})
+    told(service, create(typed("What is this?")))
+    append(service, pcm.silence(2))
+    ask(service, {"type": "input_audio_buffer.commit"})
+    respond(service)
+    usage = answer_it(service)[-1]["response"]["usage"]
+    assert usage["input_token_details"]["text_tokens"] == 3
+    assert usage["input_token_details"]["audio_tokens"] == 20
+    assert usage["input_tokens"] == 23
+
+
+def test_speech_cuts_the_answer_short(service: Service) -> None:
+    """Barge-in: first the service says that it hears the user, then it stops."""
+    respond(service)
+    outcomes = append(service, QUESTION[: len(QUESTION) // 2])
+    assert kinds(outcomes) == ["input_audio_buffer.speech_started", "Cancel"]
+    assert outcomes[-1] == Cancel("turn_detected")
+
+
+def test_speech_does_not_cut_the_answer_short_when_it_may_not(service: Service) -> None:
+    update(service, audio={"input": {"turn_detection": {"type": "server_vad", "interrupt_response": False}}})
+    respond(service)
+    assert kinds(append(service, QUESTION[: len(QUESTION) // 2])) == ["input_audio_buffer.speech_started"]
+
+
+def test_a_response_is_cancelled(service: Service) -> None:
+    respond(service)
+    assert ask(service, {"type": "response.cancel"}) == [Cancel("client_cancelled")]
+    (done,) = service.finish("cancelled", {"type": "cancelled", "reason": "client_cancelled"})
+    assert done["response"]["status"] == "cancelled"
+    assert list(service.finish()) == []
+    assert refused(service, {"type": "response.cancel"})["code"] == "response_cancel_not_active"
+
+
+def test_a_cancelled_answer_stays_as_far_as_it_came(service: Service) -> None:
+    told(service, create(typed("Hello.")))
+    respond(service)
+    assert service.answer is not None
+    deltas = service.answer.deltas("Good day to you.", b"")
+    for _ in range(5):
+        next(deltas)
+    assert [*service.finish("cancelled", {"type": "cancelled", "reason": "client_cancelled"})]
+    assert texts(service) == ["Hello.", "Good day"]
+    assert service.items[-1]["status"] == "incomplete"
+
+
+# Garbage
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+GOOD: list[Fields] = [
+    session_update(
+        model="m",
+        instructions="x",
+        output_modalities=["text"],
+        audio={
+            "input": {
+                "format": PCM,
+                "noise_reduction": {"type": "near_field"},
+                "transcription": {"model": "m"},
+                "turn_detection": SERVER_VAD,
+            },
+            "output": {"format": {"type": "audio/pcmu"}, "voice": "v", "speed": 1.0},
+        },
+        tools=[],
+        tool_choice="auto",
+        max_output_tokens=5,
+    ),
+    appended(pcm.silence(0.1)),
+    {"type": "input_audio_buffer.commit", "event_id": "e"},
+    create(
+        {
+            "id": "i",
+            "type": "message",
+            "role": "user",
+            "status": "completed",
+            "content": [{"type": "input_text", "text": "x"}, {"type": "input_audio", "audio": "AAAA"}],
+        },
+        previous_item_id="root",
+    ),
+    create({"type": "function_call_output", "call_id": "c", "output": "o"}),
+    truncate("i"),
+    {"type": "conversation.item.delete", "item_id": "i"},
+    {"type": "response.cancel", "response_id": "r"},
+    {
+        "type": "response.create",
+        "response": {
+            "instructions": "x",
+            "output_modalities": ["audio"],
+            "audio": {"output": {"format": PCM, "voice": "v"}},
+            "metadata": {"a": "b"},
+            "conversation": "auto",
+        },
+    },
+]
+
+
+def paths(value: Any, here: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [here, *(path for step, part in inside for path in paths(part, (*here, step)))]
+
+
+def replaced(value: Any, path: tuple[str | int, ...], by: Any) -> Any:
+    if not path:
+        return by
+    step, *rest = path
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[step] = replaced(value[step], tuple(rest), by)
+    return copy
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> bytes:
+    """A good event with something else in one place."""
+    good = draw(st.sampled_from(GOOD))
+    path = draw(st.sampled_from(paths(good)))
+    return json.dumps(replaced(good, path, draw(JSON))).encode()
+
+
+def survives(message: bytes) -> None:
+    """*message* is answered with events that can be read, and the session goes on."""
+    service = Service("gpt-realtime")
+    for event in (message, appended(pcm.silence(0.2)), {"type": "response.create"}, message):
+        for outcome in ask(service, event):
+            if isinstance(outcome, dict):
+                read = decode(to_json(outcome))
+                assert not isinstance(read, UnknownEvent)
+                assert read.problems == ()
+                assert from_json(to_json(outcome)) == outcome
+    if service.answer is not None:
+        answer_it(service)
+    assert update(service, instructions="Go on.")["instructions"] == "Go on."
+
+
+@given(message=st.binary(max_size=60))
+def test_any_bytes_are_survived(message: bytes) -> None:
+    survives(message)
+
+
+@given(value=JSON)
+def test_any_json_is_survived(value: Any) -> None:
+    survives(json.dumps(value).encode())
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(message=spoilt())
+def test_any_event_with_something_wrong_in_it_is_survived(message: bytes) -> None:
+    survives(message)
+
+
+@pytest.mark.parametrize("message", [b"[" * 100_000, b'{"type":NaN}', b'{"type":"\\ud800"}', b'{"a":' * 5000, b""])
+def test_what_readers_of_json_stumble_over_is_survived(message: bytes) -> None:
+    survives(message)
