@@ -239,6 +239,7 @@ class WebSocket:
             self.ending = Ending(1006, "", self._asked, cause=self._failure)
         self._ended.set()
         self._room.set()
+        self._work.set()  # there may be a last frame to send: an answer, or why this side gave up
 
 
 async def open_client(

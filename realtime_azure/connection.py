@@ -68,7 +68,15 @@ class Connection:
     `subscribe`.
     """
 
-    def __init__(self, websocket: WebSocket, endpoint: Endpoint, *, inbox_limit: int, request_id: str | None) -> None:
+    def __init__(
+        self,
+        websocket: WebSocket,
+        endpoint: Endpoint,
+        *,
+        inbox_limit: int,
+        close_timeout: float,
+        request_id: str | None,
+    ) -> None:
         self.endpoint = endpoint
         self.request_id = request_id
         """The service's id of the handshake (`apim-request-id`, else `x-request-id`), for Azure's support."""
@@ -81,6 +89,7 @@ class Connection:
         self.response = Responses(self.send)
         self._websocket = websocket
         self._inbox = Inbox(inbox_limit)
+        self._close_timeout = close_timeout
         self._open_response: str | None = None
         self._last_error: str | None = None
 
@@ -169,7 +178,8 @@ class Connection:
 
         Leaving the `async with` does it too. What was received can still be read; sending raises.
         """
-        await self._websocket.aclose()
+        self._inbox.end(self._ended)  # first: a full inbox would keep the service's answer from being read
+        await self._websocket.aclose(timeout=self._close_timeout)
 
     async def pump(self) -> None:
         """Reads until the end; `connect` runs it."""
@@ -274,7 +284,9 @@ async def connect(
                 )
         except TimeoutError as exc:
             raise ConnectError(f"{target.host} did not answer within {open_timeout:g} s") from exc
-        connection = Connection(websocket, target, inbox_limit=inbox_limit, request_id=request_id)
+        connection = Connection(
+            websocket, target, inbox_limit=inbox_limit, close_timeout=close_timeout, request_id=request_id
+        )
         async with service_group() as tasks:
             tasks.start_soon(connection.pump)
             tasks.start_soon(websocket.drain)
@@ -283,7 +295,7 @@ async def connect(
             try:
                 yield connection
             finally:
-                await websocket.aclose(timeout=close_timeout)
+                await connection.aclose()
     finally:
         for stream in streams:
             await abandon(stream)

@@ -192,7 +192,9 @@ class Inbox:
         self._ended: Ended | None = None
 
     async def deliver(self, events: list[ServerEvent]) -> None:
-        """Hands *events* to every stream; returns when there is room for more."""
+        """Hands *events* to every stream; returns when there is room for more. After `end`, it drops them."""
+        if self._ended is not None:
+            return
         self.main.put(events)
         for stream in self._subscriptions:
             stream.put_own(events)

@@ -305,8 +305,9 @@ async def test_a_token_of_a_provider_that_fits_in_no_header_is_refused_and_not_s
 @bug("the message names the argument, which was not passed")
 @pytest.mark.parametrize("variable", ["AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"])
 def test_an_unfit_secret_of_the_environment_is_refused_by_its_variable(variable: str) -> None:
+    environ = {variable: "hunter2\n"}
     with pytest.raises(ConfigurationError) as caught:
-        resolve_credential(environ={variable: "hunter2\n"})
+        resolve_credential(environ=environ)
     assert "hunter2" not in everything_said(caught.value)
     assert variable in str(caught.value)
 

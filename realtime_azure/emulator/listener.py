@@ -86,7 +86,9 @@ async def serve(
     async with await create_tcp_listener(local_host=host, local_port=port) as listener, service_group() as tasks:
         bound = listener.extra(SocketAttribute.local_port)
         tasks.start_soon(listener.serve, rules.serve_connection)
-        shown = f"[{host}]" if ":" in host else host
+        # An endpoint to connect to: every address of this machine (0.0.0.0, ::) includes the one it calls itself by.
+        near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+        shown = f"[{near}]" if ":" in near else near
         yield Emulator(f"http://{shown}:{bound}", rules.api_key, tuple(deployments), can_speak and responder is None)
 
 

@@ -215,6 +215,17 @@ def test_a_dated_update_needs_no_type(service: Service) -> None:
     assert answer["type"] == "session.updated"
 
 
+def test_an_update_of_something_else_does_not_deafen(service: Service) -> None:
+    """What was heard stays, and so does the beginning of the time that is counted."""
+    half = len(QUESTION) // 4 * 2
+    started = append(service, pcm.silence(1) + QUESTION[:half])
+    update(service, audio={"input": {"transcription": {"model": "whisper"}}, "output": {"voice": "alloy"}})
+    outcomes = append(service, QUESTION[half:] + pcm.silence(0.5))
+    assert kinds(started) == ["input_audio_buffer.speech_started"]
+    assert kinds(outcomes)[0] == "input_audio_buffer.speech_stopped"
+    assert pcm.duration(turn_of(outcomes).audio) > 2.8
+
+
 # What is refused
 
 SUPPORTED = (
@@ -250,6 +261,18 @@ REFUSALS: dict[str, tuple[Fields, str, str | None]] = {
     ),
     "what only the service says": (session_update(expires_at=0), "unknown_parameter", "session.expires_at"),
     "unknown field": ({"type": "response.cancel", "reason": "x"}, "unknown_parameter", "reason"),
+    "unknown field in a list": (
+        session_update(tools=[{"type": "function", "name": "a"}, {"type": "function", "function": {}}]),
+        "unknown_parameter",
+        "session.tools[1].function",
+    ),
+    "unknown field in an item": (
+        create({"type": "message", "role": "user", "content": [{"type": "input_text", "text": "a", "txt": "b"}]}),
+        "unknown_parameter",
+        "item.content[0].txt",
+    ),
+    "an item without a type": (create({"role": "user", "content": []}), "missing_required_parameter", "item.type"),
+    "none of two kinds": (session_update(max_output_tokens=[]), "invalid_type", "session.max_output_tokens"),
     "wrong kind": (session_update(instructions=5), "invalid_type", "session.instructions"),
     "another kind of session": (
         {"type": "session.update", "session": {"type": "transcription"}},
@@ -697,6 +720,18 @@ def test_what_is_said_during_an_answer_that_goes_on_waits_for_the_next(service: 
     turn = respond(service)
     assert turn.text == ""
     assert turn.speech_seconds > 2
+
+
+def test_a_turn_whose_answer_never_began_is_answered_with_the_next(service: Service) -> None:
+    """The user went on before the first word: what was said before is not forgotten."""
+    told(service, create(typed("First.")))
+    append(service, QUESTION + pcm.silence(0.5))
+    assert [*service.finish("cancelled", {"type": "cancelled", "reason": "turn_detected"})]
+    told(service, create(typed("Second.")))
+    turn = turn_of(append(service, QUESTION + pcm.silence(0.5)))
+    assert turn.text == "First. Second."
+    assert turn.speech_seconds > 4
+    assert pcm.duration(turn.audio) > 5
 
 
 # Answering
