@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from inspect import isawaitable
+from functools import partial
+from inspect import isawaitable, iscoroutinefunction
 from typing import Any, Protocol, runtime_checkable
 
 from anyio import to_thread
@@ -38,8 +39,8 @@ AnyCredential = Credential | _HasGetToken | TokenProvider | str
 class ApiKey:
     """A resource's key, in the `api-key` header."""
 
-    def __init__(self, key: str) -> None:
-        self._key = _fit_for_a_header(key, "api_key")
+    def __init__(self, key: str, *, source: str = "api_key") -> None:
+        self._key = _fit_for_a_header(key, source)
 
     async def headers(self) -> Mapping[str, str]:
         return {"api-key": self._key}
@@ -52,17 +53,23 @@ class BearerToken:
     which asks the network does not stop the event loop; what it returns is awaited if it can be.
     """
 
-    def __init__(self, token: str | TokenProvider) -> None:
-        self._token = token if callable(token) else _fit_for_a_header(token, "credential")
+    def __init__(self, token: str | TokenProvider, *, source: str = "credential") -> None:
+        self._source = source
+        self._token = token if callable(token) else _fit_for_a_header(token, source)
 
     async def headers(self) -> Mapping[str, str]:
         token: Any = self._token
         if callable(token):
-            token = await to_thread.run_sync(token)
+            token = token() if iscoroutinefunction(token) else (await to_thread.run_sync(_called, token))[0]
             if isawaitable(token):
                 token = await token
-            token = _fit_for_a_header(token, "credential")
+            token = _fit_for_a_header(token, self._source)
         return {"Authorization": f"Bearer {token}"}
+
+
+def _called(function: Callable[[], Any]) -> tuple[Any]:
+    """What *function* returns, in a tuple: trio takes a bare coroutine from a thread for a mistake."""
+    return (function(),)
 
 
 def resolve_credential(
@@ -81,9 +88,9 @@ def resolve_credential(
     if credential is not None:
         return _made_of(credential)
     if token := environ.get("AZURE_OPENAI_AD_TOKEN"):
-        return BearerToken(token)
+        return BearerToken(token, source="AZURE_OPENAI_AD_TOKEN")
     if key := environ.get("AZURE_OPENAI_API_KEY"):
-        return ApiKey(key)
+        return ApiKey(key, source="AZURE_OPENAI_API_KEY")
     raise ConfigurationError(
         "no credential: pass api_key= or set AZURE_OPENAI_API_KEY; or pass credential=, for instance "
         "azure.identity's DefaultAzureCredential(), or set AZURE_OPENAI_AD_TOKEN"
@@ -93,27 +100,29 @@ def resolve_credential(
 def _made_of(credential: AnyCredential) -> Credential:
     if isinstance(credential, str):
         return BearerToken(credential)
-    if isinstance(credential, Credential):
-        return credential
-    get_token = getattr(credential, "get_token", None)
+    # First: azure-identity's credentials may have an attribute called headers, and a class has every method.
+    get_token = None if isinstance(credential, type) else getattr(credential, "get_token", None)
+    if iscoroutinefunction(get_token):
+        return BearerToken(partial(_awaited, get_token))
     if callable(get_token):
         return BearerToken(lambda: _token_of(get_token(DEFAULT_SCOPE)))
-    if callable(credential):
+    if isinstance(credential, Credential) and not isinstance(credential, type):
+        return credential
+    if callable(credential) and not isinstance(credential, type):
         return BearerToken(credential)
+    made = f"the class {credential.__name__}" if isinstance(credential, type) else f"a {type(credential).__name__}"
     raise ConfigurationError(
-        f"credential: a {type(credential).__name__} is neither a token, a function that gives one, an object with "
+        f"credential: {made} is neither a token, a function that gives one, an object with "
         "get_token, nor a realtime_azure.auth.Credential"
     )
 
 
 def _token_of(answer: Any) -> Any:
-    if isawaitable(answer):
-        return _awaited(answer)
-    return answer.token
+    return _awaited(lambda _scope: answer) if isawaitable(answer) else answer.token
 
 
-async def _awaited(answer: Awaitable[Any]) -> Any:
-    return (await answer).token
+async def _awaited(get_token: Callable[[str], Awaitable[Any]]) -> Any:
+    return (await get_token(DEFAULT_SCOPE)).token
 
 
 def _fit_for_a_header(secret: object, name: str) -> str:

@@ -10,16 +10,20 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
+from dataclasses import dataclass, field, replace
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from .errors import ConfigurationError
 
 V1 = "v1"
-_DATED = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?")
+_DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?")
 _BOTH_VERSIONS = "'v1' (/openai/v1/realtime) or a dated version such as '2025-04-01-preview' (/openai/realtime)"
 _SECURE = {"https": True, "wss": True, "http": False, "ws": False}
 _PATH = re.compile(r"(?P<prefix>.*?)(?:/openai(?P<v1>/v1)?(?:/deployments/(?P<deployment>[^/]+))?(?:/realtime)?)?/*")
+_OTHER_PROTOCOL = re.compile(r"/voice-live(/realtime)?/*$|/realtime/translations/*$|/openai/v1/live(/|$)")
+_HOST = re.compile(r"[^\s/?#@\\]+")
+_PATH_SAFE = "/%:!$&'()*+,;=~"
+_NOT_A_URL = "endpoint: give a URL such as 'https://NAME.openai.azure.com'"
 _OURS = ("api-version", "deployment", "model", "call_id", "intent")
 
 DEPLOYMENT_VARIABLES = (
@@ -43,7 +47,7 @@ class Endpoint:
     deployment: str | None = None
     secure: bool = True
     prefix: str = ""
-    query: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # a gateway's key may be in it
 
     @classmethod
     def resolve(
@@ -67,19 +71,22 @@ class Endpoint:
                 "no endpoint: pass endpoint='https://NAME.openai.azure.com' or set AZURE_OPENAI_ENDPOINT"
             )
         parts = _split(url)
-        path = _PATH.fullmatch(parts.path)
-        if path is None or path["prefix"].endswith(("/voice-live", "/voice-live/realtime", "/translations")):
-            raise ConfigurationError(f"endpoint: {parts.path} is a protocol that is not spoken here yet")
+        path = _path_of(parts)
         query = parse_qsl(parts.query, keep_blank_values=True)
         in_query = dict(query)
+        for name in ("call_id", "intent"):
+            if name in in_query:
+                raise ConfigurationError(
+                    f"endpoint: leave {name} out of the URL; pass {name}={in_query[name]!r} instead"
+                )
         in_url = V1 if path["v1"] else in_query.get("api-version")
         return cls(
             host=parts.netloc.lower(),
             api_version=_version(api_version, in_url, environ),
-            deployment=_one("deployment", deployment, path["deployment"] or _named(in_query))
+            deployment=_one("deployment", deployment, unquote(path["deployment"] or "") or _named(in_query))
             or next((environ[name] for name in DEPLOYMENT_VARIABLES if environ.get(name)), None),
             secure=_SECURE[parts.scheme],
-            prefix=path["prefix"].rstrip("/"),
+            prefix=quote(path["prefix"].rstrip("/"), safe=_PATH_SAFE),
             query=tuple((name, value) for name, value in query if name not in _OURS),
         )
 
@@ -112,9 +119,10 @@ class Endpoint:
         """
         chosen = self._dated_query(call_id, intent) if self.dated else self._v1_query(call_id, intent)
         for name in query or {}:
-            if name in _OURS:
+            if name.lower() in _OURS:
                 raise ConfigurationError(f"query: {name} is set by the endpoint; use the argument of connect()")
-        pairs = [*self.query, *(query or {}).items(), *chosen]
+        gateway = [(name, value) for name, value in self.query if name not in (query or {})]
+        pairs = [*gateway, *(query or {}).items(), *chosen]
         path = f"{self.prefix}/openai{'' if self.dated else '/v1'}/realtime"
         return f"{'wss' if self.secure else 'ws'}://{self.host}{path}?{urlencode(pairs, quote_via=quote)}"
 
@@ -145,16 +153,33 @@ class Endpoint:
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url.strip())
-        host, _port = parts.hostname, parts.port
-    except ValueError as exc:
-        raise ConfigurationError(f"endpoint: {exc}") from None
-    if parts.scheme not in _SECURE or not host:
-        raise ConfigurationError("endpoint: give a URL such as 'https://NAME.openai.azure.com'")
-    if parts.username or parts.password:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        # The library's message would show the URL, and what somebody took for a password in it.
+        raise ConfigurationError(f"{_NOT_A_URL}; of this one, the port or the IPv6 address cannot be read") from None
+    if (
+        parts.scheme not in _SECURE
+        or not host
+        or not _HOST.fullmatch(host)
+        or (port is None and parts.netloc[-1] == ":")
+    ):
+        raise ConfigurationError(_NOT_A_URL)
+    if "@" in parts.netloc:
         raise ConfigurationError("endpoint: a user name in the URL is not used; pass api_key= or credential=")
     if not _SECURE[parts.scheme] and not _is_loopback(host):
-        raise ConfigurationError(f"endpoint: {parts.scheme}:// is for this machine only; use https://{host}")
+        raise ConfigurationError(f"endpoint: {parts.scheme}:// is for this machine only; use https://{parts.netloc}")
     return parts
+
+
+def _path_of(parts: SplitResult) -> re.Match[str]:
+    path = _PATH.fullmatch(parts.path)
+    if path is None or _OTHER_PROTOCOL.search(parts.path):
+        raise ConfigurationError(f"endpoint: {parts.path} is a protocol that is not spoken here yet")
+    if "/openai" in path["prefix"]:
+        raise ConfigurationError(
+            f"endpoint: {parts.path} is the path of another call; end it after /openai or /openai/v1"
+        )
+    return path
 
 
 def _is_loopback(host: str) -> bool:

@@ -16,6 +16,7 @@ What a caller's own mistake causes (`ConfigurationError`, `InvalidEvent`) is a `
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -99,9 +100,11 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait, of `retry-after-ms` or `retry-after`, as Azure sends them (a date is not read)."""
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
-            return max(0.0, float(headers[name]) / unit)
+            seconds = float(headers[name]) / unit
         except (KeyError, ValueError):
             continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
     return None
 
 
@@ -149,7 +152,10 @@ class StreamLapsed(RealtimeError):
 
     def __init__(self, dropped: int) -> None:
         self.dropped = dropped
-        super().__init__(
-            f"this stream was full and nobody read it, so {dropped} events were dropped while others went on; "
+        super().__init__(dropped)
+
+    def __str__(self) -> str:
+        return (
+            f"this stream was full and nobody read it, so {self.dropped} events were dropped while others went on; "
             "read it all the time, or raise inbox_limit"
         )

@@ -15,6 +15,8 @@ from typing import Any
 
 import anyio
 import pytest
+import trio
+import trio.testing
 from anyio import CancelScope, Event, create_task_group, fail_after, sleep_forever, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 from websockets.frames import Frame, Opcode
@@ -168,7 +170,9 @@ async def test_the_credential_is_what_was_passed_as_one(name: str) -> None:
 
 async def test_a_header_with_a_line_break_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(ConfigurationError, match="x-mine"):
-        async with connect("http://127.0.0.1:9", deployment="m", api_version="v1", api_key=KEY, headers={"x-mine": "\n"}):
+        async with connect(
+            "http://127.0.0.1:9", deployment="m", api_version="v1", api_key=KEY, headers={"x-mine": "\n"}
+        ):
             pass
 
 
@@ -191,9 +195,7 @@ async def test_all_of_it_from_the_environment(monkeypatch: pytest.MonkeyPatch, v
             async with connect() as connection:
                 await connection.receive()
     (peer,) = peers
-    assert peer.request.path == (
-        "/openai/realtime?api-version=2025-04-01-preview&deployment=from-the-environment"
-    )
+    assert peer.request.path == ("/openai/realtime?api-version=2025-04-01-preview&deployment=from-the-environment")
     assert peer.request.headers["api-key"] == KEY
 
 
@@ -504,6 +506,7 @@ async def test_subscriptions_are_typed_and_beside_the_main_stream() -> None:
         await peer.gone()
 
     async with connected(script) as connection:
+        await connection.wait_for(SessionCreated)
         async with (
             connection.subscribe(ResponseOutputTextDelta) as deltas,
             connection.subscribe(ResponseCreated, ResponseDone, limit=1000) as frame,
@@ -873,12 +876,12 @@ async def test_a_send_while_the_close_frame_is_waiting_to_be_read_says_who_close
     """The reader is behind, so the end has not been reached; but nothing more can be sent."""
 
     async def script(peer: Peer) -> None:
-        await peer.accept(SESSION_CREATED, *(text_delta("x" * 100) for _ in range(10)))
-        await peer.send(close_frame(4001, "session expired"))
+        await peer.accept()
+        await peer.send(*events(SESSION_CREATED, text_delta("x" * 1000)), close_frame(4001, "session expired"))
         await peer.gone()
 
     async with connected(script, inbox_limit=100) as connection:
-        await connection.wait_for(SessionCreated)
+        await connection.receive()
         with pytest.raises(ConnectionLost, match="session expired"):
             while True:
                 await connection.response.create()
@@ -979,7 +982,7 @@ async def test_leaving_with_a_full_inbox_takes_no_longer() -> None:
 
     with fail_after(2):  # close_timeout is 3 s
         async with connected(script, inbox_limit=1000) as connection:
-            await connection.wait_for(SessionCreated)
+            await connection.receive()
 
 
 # What the block raises, and cancellation
@@ -1106,8 +1109,7 @@ async def test_a_cancelled_receive_loses_nothing() -> None:
 
         async def read(scope: CancelScope) -> None:
             with scope:
-                while True:
-                    event = await connection.receive()
+                async for event in connection:
                     assert isinstance(event, ResponseOutputTextDelta)
                     got.append(event.delta)
 
@@ -1226,20 +1228,18 @@ def test_ctrl_c_in_the_block(backend: str) -> None:
 
 def test_ctrl_c_during_the_goodbye() -> None:
     """Trio raises it in the task that waits for the server's goodbye; that must not be for ever."""
-    trio = pytest.importorskip("trio")
+
+    async def press() -> None:
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        trio.lowlevel.current_trio_token().run_sync_soon(signal.raise_signal, signal.SIGINT)
 
     async def main() -> None:
         async with open_to(mute.server, close_timeout=60) as connection:
             await connection.receive()
-            interrupt = trio.lowlevel.current_trio_token().run_sync_soon
-            trio.lowlevel.spawn_system_task(press, interrupt)
-
-    async def press(interrupt: Any) -> None:
-        await trio.testing.wait_all_tasks_blocked(0.05)
-        interrupt(signal.raise_signal, signal.SIGINT)
+            trio.lowlevel.spawn_system_task(press)
 
     with MuteServer() as mute, pytest.raises(KeyboardInterrupt):
-        anyio.run(main, backend="trio")
+        trio.run(main)
     assert not mute.gave_up
 
 
@@ -1261,7 +1261,7 @@ async def test_two_hundred_connections_leave_no_descriptor_behind() -> None:
 async def test_nothing_of_ours_runs_after_the_block() -> None:
     with fail_after(10):
         async with serve(greet) as server:
-            await checkpoint()
+            await wait_all_tasks_blocked()
             before = {task.id for task in anyio.get_running_tasks()}
             async with open_to(server, ping_interval=0.01) as connection:
                 await connection.receive()

@@ -66,24 +66,40 @@ class Event(Part):
     # Slots, not private attributes: those would cost a Python call for each event that is decoded.
     __slots__ = ("_problems", "_raw")
 
+    # object.__getattribute__: pydantic's own lookup would find a field of the message that has the slot's name.
+
     @property
     def raw(self) -> bytes:
         """The message as received, or `b""`."""
-        raw: bytes = getattr(self, "_raw", b"")
+        try:
+            raw: bytes = object.__getattribute__(self, "_raw")
+        except AttributeError:
+            return b""
         return raw
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What could not be read and was left unset, one path and reason each; empty on a good event."""
-        problems: tuple[str, ...] = getattr(self, "_problems", ())
+        try:
+            problems: tuple[str, ...] = object.__getattribute__(self, "_problems")
+        except AttributeError:
+            return ()
         return problems
 
 
+OTHER = "<other>"
+
+
+def item_tag(kind: str) -> str:
+    """The tag of a member of a union: no field has such a name, so it stands out in the path of a problem."""
+    return f"<{kind}>"
+
+
 def tag_by_type(*known: str) -> Callable[[Any], str]:
-    """A discriminator that reads *known* as themselves and anything newer as `"other"`, so that it is kept."""
+    """A discriminator that reads *known* as themselves and anything newer as `OTHER`, so that it is kept."""
 
     def tag(value: Any) -> str:
         kind = value.get("type") if isinstance(value, dict) else getattr(value, "type", None)
-        return kind if kind in known else "other"
+        return item_tag(kind) if isinstance(kind, str) and kind in known else OTHER
 
     return tag

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from ._base import Audio, Part, tag_by_type
+from ._base import OTHER, Audio, Part, item_tag, tag_by_type
 
 Modality = Literal["text", "audio"] | str
 
@@ -164,10 +164,10 @@ class OtherItem(_Item):
 
 
 Item = Annotated[
-    Annotated[Message, Tag("message")]
-    | Annotated[FunctionCall, Tag("function_call")]
-    | Annotated[FunctionCallOutput, Tag("function_call_output")]
-    | Annotated[OtherItem, Tag("other")],
+    Annotated[Message, Tag(item_tag("message"))]
+    | Annotated[FunctionCall, Tag(item_tag("function_call"))]
+    | Annotated[FunctionCallOutput, Tag(item_tag("function_call_output"))]
+    | Annotated[OtherItem, Tag(OTHER)],
     Discriminator(tag_by_type("message", "function_call", "function_call_output")),
 ]
 

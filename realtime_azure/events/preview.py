@@ -36,12 +36,25 @@ _GA_FORMATS: dict[str, Fields] = {
 }
 
 
+def _unsayable(value: Any) -> Any:
+    raise _Unsayable
+
+
 def _as_is(value: Any) -> Any:
     return value
 
 
+class _Unsayable(ValueError):
+    """A value that a dated connection has no word for."""
+
+
 def _format(value: Any) -> Any:
-    return _FORMATS.get(str(value.get("type")), value) if isinstance(value, Mapping) else value
+    if not isinstance(value, Mapping):
+        return value
+    name = _FORMATS.get(str(value.get("type")))
+    if name is None or value.get("rate") not in (None, 24000 if name == "pcm16" else 8000):
+        raise _Unsayable
+    return name
 
 
 def _ga_format(value: Any) -> Any:
@@ -113,26 +126,30 @@ def _flatten(fields: Mapping[str, Any], rules: tuple[_Rule, ...], where: str) ->
     by_path = {path: (name, there) for path, name, there, _ in rules}
     flat: Fields = {}
     for path, value in _leaves(fields, rules).items():
-        if path not in by_path:
-            raise InvalidEvent(
-                f"{where}.{path}: a dated (preview) connection has no such setting; api_version='v1' has"
-            )
-        name, there = by_path[path]
-        flat[name] = there(value)
+        name, there = by_path.get(path, ("", _unsayable))
+        try:
+            flat[name] = there(value)
+        except _Unsayable:
+            said = f"{where}.{path}: a dated (preview) connection cannot say this; api_version='v1' can"
+            raise InvalidEvent(said) from None
     return flat
 
 
 def _nest(flat: Mapping[str, Any], rules: tuple[_Rule, ...]) -> Fields:
-    """The GA form of *flat*; a field that GA does not have stays, for the reader to refuse."""
+    """The GA form of *flat*. What a dated connection does not know stays, under a name that GA refuses too."""
     by_name = {name: (path, back) for path, name, _, back in rules}
+    in_ga = {path.split(".")[0] for path, *_ in rules} | {"type"}
     nested: Fields = {}
     for name, value in flat.items():
-        path, back = by_name.get(name, (name, _as_is))
-        here = nested
-        *outer, last = path.split(".")
-        for step in outer:
-            here = here.setdefault(step, {})
-        here[last] = back(value)
+        if name in by_name:
+            path, back = by_name[name]
+            here = nested
+            *outer, last = path.split(".")
+            for step in outer:
+                here = here.setdefault(step, {})
+            here[last] = back(value)
+        elif name != "temperature":  # a dated setting that GA has given up; there is nothing to translate it to
+            nested[f"{name} (GA)" if name in in_ga else name] = value
     return nested
 
 
@@ -143,7 +160,8 @@ def _with_content_types(item: Any, names: Mapping[str, str]) -> Any:
 
 
 def _renamed(part: Any, names: Mapping[str, str]) -> Any:
-    return {**part, "type": names.get(part["type"], part["type"])} if isinstance(part, Mapping) else part
+    kind = part.get("type") if isinstance(part, Mapping) else None
+    return {**part, "type": names[kind]} if isinstance(kind, str) and kind in names else part
 
 
 def to_dated(event: Mapping[str, Any]) -> Fields:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pybase64
-from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json, to_json
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..errors import InvalidEvent
 from ._base import Event
@@ -20,6 +22,7 @@ _SERVER: TypeAdapter[ServerEvent] = TypeAdapter(TaggedServerEvent)
 _CLIENT: TypeAdapter[ClientEvent] = TypeAdapter(TaggedClientEvent)
 UnknownEvent.model_rebuild()
 _read: Callable[[bytes], ServerEvent] = _SERVER.validator.validate_json
+_HALF_A_PAIR = "half of a surrogate pair was replaced"
 _TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 _IN_OUR_WORDS = {
     "extra_forbidden": "there is no such field",
@@ -28,64 +31,92 @@ _IN_OUR_WORDS = {
 }
 _set = object.__setattr__  # events are frozen for everybody else
 
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
 Bytes = bytes | bytearray | memoryview
 """What is taken where PCM is asked for."""
 
+Path = tuple[int | str, ...]
 
-def decode(message: bytes | str) -> ServerEvent:
+
+def decode(message: Bytes | str) -> ServerEvent:
     """The event in *message*, one JSON text. Never raises.
 
     A message of an unknown type, or one that is not JSON, is an `UnknownEvent`. A known type keeps its class:
     what in it could not be read is left unset and named in `event.problems`. `event.raw` is the message.
     """
-    if isinstance(message, str):
-        message = message.encode("utf-8", "surrogatepass")
+    if not isinstance(message, bytes):
+        message = message.encode("utf-8", "surrogatepass") if isinstance(message, str) else bytes(message)
     try:
         event: ServerEvent = _read(message)
-    except ValidationError as exc:
-        event = _salvage(message, exc)
+    except ValidationError:
+        event = _salvage(message)
     _set(event, "_raw", message)
     return event
 
 
-def _salvage(message: bytes, error: ValidationError) -> ServerEvent:
-    """What can be read of *message*: each unreadable part is taken out, until the rest is an event."""
+def _salvage(message: bytes) -> ServerEvent:
+    """What can be read of *message*: what cannot is taken out, until the rest is an event."""
     try:
-        fields = from_json(message)
-    except ValueError as exc:
+        fields = _parse(message)
+    except (ValueError, RecursionError) as exc:
         return _unknown({}, f"not JSON: {exc}")
     if not isinstance(fields, dict):
         return _unknown({}, "not a JSON object")
-    problems: list[str] = []
+    problems: dict[Path, str] = {}
     while True:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        if first["type"] in _TAG_ERRORS:
-            return _unknown(fields)
-        path = _path_in(fields, first["loc"])
-        if not path:  # what the class cannot do without, as a delta its payload, is not there
-            return _unknown(fields, *problems, f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}")
-        problems.append(f"{'.'.join(map(str, path))}: {first['msg']}")
-        _remove(fields, path)
         try:
             event = _read(to_json(fields, inf_nan_mode="constants"))
         except ValidationError as exc:
-            error = exc
+            found = _unreadable(fields, exc)
         else:
-            _set(event, "_problems", tuple(problems))
+            _set(event, "_problems", tuple(problems.values()) or (_HALF_A_PAIR,))
             return event
+        if found is None:
+            return _unknown(fields)
+        if () in found:  # what the class cannot do without, as a delta its payload, is not there
+            needed = found[()]
+            lost = problems.pop((needed.partition(":")[0],), needed)
+            return _unknown(fields, *problems.values(), lost)
+        problems |= found
+        for path in sorted(found, reverse=True):  # from the end of each list, so that places stay what they are
+            _remove(fields, path)
+
+
+def _parse(message: bytes) -> Any:
+    """JSON; half of a surrogate pair, which its grammar lets stand alone, is read as a replacement character."""
+    try:
+        return from_json(message)
+    except ValueError:
+        if not _SURROGATE.search(message):
+            raise
+    text = json.dumps(json.loads(message), ensure_ascii=False)
+    return from_json(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+
+
+def _unreadable(fields: dict[str, Any], error: ValidationError) -> dict[Path, str] | None:
+    """Where *fields* cannot be read, and why; None if there is no such event at all."""
+    found: dict[Path, str] = {}
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        if problem["type"] in _TAG_ERRORS:
+            return None
+        path = _path_in(fields, problem["loc"][1:])  # the first step is the event's own type
+        shown = path or problem["loc"][1:]
+        found.setdefault(path, f"{'.'.join(map(str, shown))}: {problem['msg']}")
+    return {path: why for path, why in found.items() if not any(path[:n] in found for n in range(len(path)))}
 
 
 def _unknown(fields: dict[str, Any], *problems: str) -> UnknownEvent:
     readable = dict(fields)
     for name in ("type", "event_id"):
-        if name in readable and not isinstance(readable[name], str):
-            del readable[name]
+        if not isinstance(readable.get(name), str | None) or (name == "type" and readable.get(name) is None):
+            readable.pop(name, None)
     event = UnknownEvent.model_validate(readable)
     _set(event, "_problems", problems)
     return event
 
 
-def _path_in(fields: dict[str, Any], loc: tuple[int | str, ...]) -> list[int | str]:
+def _path_in(fields: Mapping[str, Any], loc: Iterable[int | str]) -> Path:
     """*loc* as far as it leads through *fields*; pydantic puts the names of union members in between."""
     path: list[int | str] = []
     here: Any = fields
@@ -95,10 +126,10 @@ def _path_in(fields: dict[str, Any], loc: tuple[int | str, ...]) -> list[int | s
         except (KeyError, IndexError, TypeError):
             continue
         path.append(step)
-    return path
+    return tuple(path)
 
 
-def _remove(fields: dict[str, Any], path: list[int | str]) -> None:
+def _remove(fields: dict[str, Any], path: Path) -> None:
     here: Any = fields
     for step in path[:-1]:
         here = here[step]
@@ -118,7 +149,11 @@ def encode(event: ClientEvent | Mapping[str, Any]) -> bytes:
 
 def dump(event: ClientEvent) -> bytes:
     """*event* as JSON, without checking it again."""
-    return _CLIENT.dump_json(event, exclude_unset=True)
+    try:
+        return _CLIENT.dump_json(event, exclude_unset=True)
+    except PydanticSerializationError as exc:
+        problem = f"{event.type}: {exc}"
+    raise InvalidEvent(problem)
 
 
 def read_client_event(message: bytes) -> ClientEvent:
@@ -131,17 +166,41 @@ def read_client_event(message: bytes) -> ClientEvent:
 
 def checked(event: ClientEvent | Mapping[str, Any]) -> ClientEvent:
     """*event* as a model, with its fields checked as `encode` does."""
-    if isinstance(event, Event):
-        event = event.model_dump(exclude_unset=True) | {"type": event.type}
-    elif not isinstance(event, Mapping):
+    if not isinstance(event, Event | Mapping):
         raise InvalidEvent(f"an event is a model of realtime_azure.events or a mapping, not {type(event).__name__}")
+    plain: dict[str, Any] = {}
     try:
-        made = _CLIENT.validate_python(dict(event), extra="forbid")
+        plain = _plain(event, "")
+        if isinstance(event, Event):
+            plain["type"] = event.type
+        made = _CLIENT.validate_python(plain, extra="forbid")
     except ValidationError as exc:
-        raise InvalidEvent(_explain(dict(event), exc)) from None
-    # A default `type` counts as unset, and would not be written.
-    made.model_fields_set.add("type")
-    return made
+        problem = _explain(plain, exc)
+    except RecursionError:
+        problem = "an event cannot be nested so deep, nor contain itself"
+    else:
+        made.model_fields_set.add("type")  # a default counts as unset, and would not be written
+        return made
+    # Not in the except: pydantic's error holds the values, somebody's voice perhaps, and would go along as the context.
+    raise InvalidEvent(problem)
+
+
+def _plain(value: Any, path: str) -> Any:
+    """*value* without models and views, so that all of it is checked."""
+    match value:
+        case BaseModel():
+            given = {name: getattr(value, name) for name in value.model_fields_set} | (value.model_extra or {})
+            return _plain(given, path)
+        case Mapping():
+            return {name: _plain(each, f"{path}.{name}" if path else str(name)) for name, each in value.items()}
+        case list() | tuple():
+            return [_plain(each, f"{path}.{at}") for at, each in enumerate(value)]
+        case bytearray() | memoryview():
+            return bytes(value)
+        case float() if not math.isfinite(value):
+            raise InvalidEvent(f"{path}: {value} is not a number that JSON can say")
+        case _:
+            return value
 
 
 def _explain(event: dict[str, Any], error: ValidationError) -> str:
@@ -151,9 +210,7 @@ def _explain(event: dict[str, Any], error: ValidationError) -> str:
         kind, loc = problem["type"], problem["loc"]
         if kind in _TAG_ERRORS:
             return f"{event.get('type', 'an event without a type')!r} is not an event that can be sent"
-        path = _path_in(event, loc)
-        if kind == "missing":
-            path.append(loc[-1])
+        path = [*_path_in(event, loc[1:]), *(loc[-1:] if kind == "missing" else ())]
         said.append(f"{'.'.join(map(str, path))}: {_IN_OUR_WORDS.get(kind, problem['msg'])}")
     return f"{event['type']}: {'; '.join(dict.fromkeys(said))}"
 
@@ -166,4 +223,6 @@ def encode_append(audio: Bytes, event_id: str | None = None) -> bytes:
     head = b'{"type":"input_audio_buffer.append",'
     if event_id is not None:
         head += b'"event_id":' + json.dumps(event_id).encode() + b","
+    if isinstance(audio, memoryview) and not audio.c_contiguous:
+        audio = audio.tobytes()
     return head + b'"audio":"' + pybase64.b64encode(audio) + b'"}'

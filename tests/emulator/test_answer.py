@@ -216,7 +216,12 @@ def test_usage_adds_up() -> None:
     assert usage["input_tokens"] == 14 + 26
     assert usage["total_tokens"] == 40 + 53
     heard = usage["input_token_details"]
-    assert (heard["text_tokens"], heard["audio_tokens"], heard["image_tokens"], heard["cached_tokens"]) == (14, 26, 0, 0)
+    assert (heard["text_tokens"], heard["audio_tokens"], heard["image_tokens"], heard["cached_tokens"]) == (
+        14,
+        26,
+        0,
+        0,
+    )
     assert heard["cached_tokens_details"] == {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
 
 

@@ -561,13 +561,17 @@ def test_half_samples_are_put_together(service: Service) -> None:
 def test_two_turns_in_one_piece_are_two_turns(service: Service) -> None:
     update(service, audio={"input": {"turn_detection": {"type": "server_vad", "create_response": False}}})
     outcomes = ask(service, appended(wav.read(SAMPLES / "long_pause.wav").pcm + pcm.silence(0.5)))
-    assert kinds(outcomes) == [
-        "input_audio_buffer.speech_started",
-        "input_audio_buffer.speech_stopped",
-        "input_audio_buffer.committed",
-        "conversation.item.added",
-        "conversation.item.done",
-    ] * 2
+    assert (
+        kinds(outcomes)
+        == [
+            "input_audio_buffer.speech_started",
+            "input_audio_buffer.speech_stopped",
+            "input_audio_buffer.committed",
+            "conversation.item.added",
+            "conversation.item.done",
+        ]
+        * 2
+    )
     first, second = service.items
     assert outcomes[-1] == {**outcomes[-1], "previous_item_id": first["id"], "item": second}  # type: ignore[dict-item]
     turn = respond(service)
@@ -886,7 +890,7 @@ def replaced(value: Any, path: tuple[str | int, ...], by: Any) -> Any:
     if not path:
         return by
     step, *rest = path
-    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy: Any = dict(value) if isinstance(value, dict) else list(value)
     copy[step] = replaced(value[step], tuple(rest), by)
     return copy
 
