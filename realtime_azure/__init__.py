@@ -29,6 +29,7 @@ from .errors import (
     HandshakeError,
     InvalidEvent,
     RealtimeError,
+    StreamBusy,
     StreamLapsed,
 )
 from .streams import EventStream
@@ -48,6 +49,7 @@ __all__ = [
     "HandshakeError",
     "ConnectionClosed",
     "ConnectionLost",
+    "StreamBusy",
     "StreamLapsed",
     # the package
     "__version__",

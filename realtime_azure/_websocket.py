@@ -37,6 +37,9 @@ READ_SIZE = 65536
 OUTBOX_LIMIT = 1 << 20
 """Bytes that may wait for the network before `send` waits too."""
 
+LAST_WORDS = 1.0
+"""Seconds for which a peer that no longer takes what is sent may still be heard."""
+
 SENDS_PER_TURN = 32
 """How many frames one task may queue before the others, the writer among them, have their turn."""
 
@@ -104,8 +107,10 @@ class WebSocket:
         if self._sends >= SENDS_PER_TURN:
             self._sends = 0
             await checkpoint()
-        while self._unsent > OUTBOX_LIMIT and self.ending is None:
+        while self._unsent > OUTBOX_LIMIT and self._failure is None and self.ending is None:
             await self._room.wait()
+        if self._failure is not None:
+            await self._ended.wait()  # shortly: then `ending` says why
         if self.ending is not None or self.protocol.state is not OPEN:
             raise BrokenResourceError
         self.protocol.send_text(message)
@@ -164,6 +169,11 @@ class WebSocket:
             with self._writing:
                 await self._write()
         except _BROKEN as exc:
+            self._failure = exc
+            self._room.set()
+            # What the peer said last, why it hangs up perhaps, may still be there to be read.
+            with move_on_after(LAST_WORDS):
+                await self._ended.wait()
             self._fail(exc)
         finally:
             self._drained.set()
@@ -196,8 +206,9 @@ class WebSocket:
             self._pong = (payload, Event())
             self.protocol.send_ping(payload)
             self._work.set()
-            with move_on_after(timeout):
-                await self._pong[1].wait()
+            for _ in range(2):  # where this process was too busy to look, the second wait lets it read first
+                with move_on_after(timeout / 2):
+                    await self._pong[1].wait()
             if not self._pong[1].is_set() and not self._delivering:
                 self._fail(TimeoutError(f"no answer to a ping within {timeout:g} s"))
 
@@ -231,7 +242,7 @@ class WebSocket:
         close = protocol.close_rcvd
         if close is not None:
             self.ending = Ending(close.code, close.reason, self._asked)
-        elif protocol.parser_exc is not None and protocol.close_sent is not None:
+        elif protocol.parser_exc is not None and protocol.close_sent is not None and not self._asked:
             # This side refused what came: too big, or not the protocol.
             sent = protocol.close_sent
             self.ending = Ending(sent.code, sent.reason, asked=False, cause=protocol.parser_exc)

@@ -8,6 +8,7 @@
     │   └── HandshakeError      the server answered, and said no: `status`, `code`, `request_id`, `hint`
     ├── ConnectionClosed        this side closed the connection, and a call came after
     │   └── ConnectionLost      it ended without that: `code`, `reason`, `response_cut`, …
+    ├── StreamBusy              two tasks read one stream of events
     └── StreamLapsed            a stream of events that nobody read was given up: `dropped`
 
 What a caller's own mistake causes (`ConfigurationError`, `InvalidEvent`) is a `ValueError` too, and
@@ -19,6 +20,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from anyio import BusyResourceError
 
 
 class RealtimeError(Exception):
@@ -142,6 +145,17 @@ class ConnectionLost(ConnectionClosed, ConnectionError):
         self.session_id = session_id
         self.last_error = last_error
         super().__init__(message, code=code, reason=reason)
+
+
+class StreamBusy(RealtimeError, BusyResourceError):
+    """Two tasks read one stream; the one that read it first is not disturbed. An anyio `BusyResourceError`, too."""
+
+    def __init__(self) -> None:
+        # Not anyio's: that puts words of its own around a message.
+        Exception.__init__(self, "another task is reading this stream; give each task a subscription of its own")
+
+    def __reduce__(self) -> tuple[type[StreamBusy], tuple[()]]:
+        return StreamBusy, ()
 
 
 class StreamLapsed(RealtimeError):

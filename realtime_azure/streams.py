@@ -14,10 +14,10 @@ from functools import partial
 from time import monotonic
 from typing import Any, Generic, TypeVar, cast
 
-from anyio import BusyResourceError, Event, move_on_after
+from anyio import Event, move_on_after
 from anyio.lowlevel import checkpoint
 
-from .errors import ConnectionClosed, ConnectionLost, StreamLapsed
+from .errors import ConnectionClosed, ConnectionLost, StreamBusy, StreamLapsed
 from .events import ServerEvent
 
 E = TypeVar("E", bound=ServerEvent)
@@ -96,7 +96,7 @@ class EventStream(Generic[E]):
 
     async def _wait(self) -> None:
         if self._arrival is not None:
-            raise BusyResourceError("reading from this stream; give each task a subscription of its own")
+            raise StreamBusy
         self._arrival = Event()
         try:
             await self._arrival.wait()
@@ -206,15 +206,19 @@ class Inbox:
 
     async def _make_room(self) -> None:
         room, reads = self.main.hold(), self.main.reads
-        if not self._subscriptions and not self._waits:
+        if not self._has_company():
             await room.wait()
         elif not reads:
             self.main.lapse()
         else:
             with move_on_after(LAPSE_AFTER):
                 await room.wait()
-            if self.main.full and self.main.reads == reads:
+            if self.main.full and self.main.reads == reads and self._has_company():
                 self.main.lapse()
+
+    def _has_company(self) -> bool:
+        """Whether somebody waits beside the main stream."""
+        return bool(self._subscriptions) or any(not wait.arrived.is_set() for wait in self._waits)
 
     def end(self, ended: Ended) -> None:
         """The connection has ended: streams end once they are read, and nobody waits any more."""
@@ -234,7 +238,9 @@ class Inbox:
         return stream
 
     def remove(self, stream: EventStream[Any]) -> None:
+        """Ends *stream*: what came can still be read."""
         self._subscriptions.remove(stream)
+        stream.end(lambda: ConnectionClosed("this subscription was left"))
 
     async def wait_for(self, types: tuple[type[E], ...], where: Callable[[E], bool] | None) -> E:
         """The first event of *types*, of those not handed out yet and those to come; takes it from nobody."""

@@ -20,11 +20,6 @@ BOTH = {"AZURE_OPENAI_AD_TOKEN": "token-of-environment", "AZURE_OPENAI_API_KEY":
 NEITHER: Mapping[str, str] = {}
 
 
-def bug(reason: str) -> pytest.MarkDecorator:
-    """A test of what should be and is not yet; strict, so that who mends it hears of it and takes the mark away."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 @dataclass
 class AccessToken:
     """As azure-core's."""
@@ -140,7 +135,6 @@ async def test_an_object_of_the_callers_own_kind_gives_its_headers() -> None:
 
 
 @pytest.mark.anyio
-@bug("an attribute called headers is enough to count as a Credential; it is called, and is no function")
 async def test_an_azure_credential_may_have_headers_of_its_own() -> None:
     class Proxied(Azure):
         headers = {"x-proxy": "1"}  # noqa: RUF012 - as a session object has them
@@ -246,7 +240,6 @@ def test_what_is_no_credential_is_refused_by_its_type(wrong: Any) -> None:
         resolve_credential(credential=wrong, environ=BOTH)
 
 
-@bug("the class counts as a credential, and fails in the handshake with a TypeError about self")
 def test_a_credential_class_without_its_parentheses_is_refused() -> None:
     wrong: Any = Azure
     with pytest.raises(ConfigurationError, match="Azure"):
@@ -302,7 +295,6 @@ async def test_a_token_of_a_provider_that_fits_in_no_header_is_refused_and_not_s
         assert "hunter2" not in everything_said(caught.value)
 
 
-@bug("the message names the argument, which was not passed")
 @pytest.mark.parametrize("variable", ["AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"])
 def test_an_unfit_secret_of_the_environment_is_refused_by_its_variable(variable: str) -> None:
     environ = {variable: "hunter2\n"}

@@ -11,7 +11,7 @@ import socket
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 import anyio
 import pytest
@@ -296,7 +296,7 @@ async def test_an_untrusted_server_gets_no_key() -> None:
 
     with fail_after(10):
         async with serve(script, tls=Certificates().server("127.0.0.1")) as server:
-            with pytest.raises(ConnectError, match="127.0.0.1"):
+            with pytest.raises(ConnectError, match=r"127\.0\.0\.1"):
                 async with open_to(server):
                     pass
     assert peers == []
@@ -421,16 +421,18 @@ async def test_a_dated_connection_sends_flat_sessions() -> None:
     assert append == {"type": "input_audio_buffer.append", "audio": "YWI="}
 
 
-@pytest.mark.parametrize(
-    ("verb", "said"),
-    [
-        (lambda c: c.input_audio_buffer.append("c291bmQ="), "base64 is done here"),
-        (lambda c: c.session.update({"type": "realtime", "instruction": "typo"}), "session.instruction"),
-        (lambda c: c.send({"type": "session.created"}), "session.created"),
-        (lambda c: c.send("response.create"), "mapping"),
-    ],
-)
-async def test_what_cannot_be_sent_is_not(verb: Callable[[Any], Awaitable[None]], said: str) -> None:
+AnyVerb = Callable[[Any], Awaitable[None]]
+
+WRONG: list[tuple[AnyVerb, str]] = [
+    (lambda c: c.input_audio_buffer.append("c291bmQ="), "base64 is done here"),
+    (lambda c: c.session.update({"type": "realtime", "instruction": "typo"}), r"session\.instruction"),
+    (lambda c: c.send({"type": "session.created"}), r"session\.created"),
+    (lambda c: c.send("response.create"), "mapping"),
+]
+
+
+@pytest.mark.parametrize(("verb", "said"), WRONG)
+async def test_what_cannot_be_sent_is_not(verb: AnyVerb, said: str) -> None:
     async def do(connection: Connection) -> None:
         with pytest.raises(InvalidEvent, match=said):
             await verb(connection)
@@ -823,7 +825,7 @@ async def test_closed_with_1000_after_a_response_is_a_good_end() -> None:
     async with connected(script) as connection:
         assert len([event async for event in connection]) == 3
         for call in (connection.receive, connection.response.create):
-            with pytest.raises(ConnectionClosed, match="the service closed this connection.*that was all") as caught:
+            with pytest.raises(ConnectionClosed, match=r"the service closed this connection.*that was all") as caught:
                 await call()
             assert not isinstance(caught.value, ConnectionLost)
             assert (caught.value.code, caught.value.reason) == (1000, "that was all")
@@ -882,7 +884,7 @@ async def test_a_send_while_the_close_frame_is_waiting_to_be_read_says_who_close
 
     async with connected(script, inbox_limit=100) as connection:
         await connection.receive()
-        with pytest.raises(ConnectionLost, match="session expired"):
+        with pytest.raises(ConnectionLost, match="session expired"):  # noqa: PT012 - the block is what is tested
             while True:
                 await connection.response.create()
                 await checkpoint()
@@ -1000,7 +1002,7 @@ class Stop(BaseException):
 async def test_what_the_block_raises_comes_out_as_it_is(error: BaseException) -> None:
     with fail_after(10):
         async with serve(greet) as server:
-            with pytest.raises(type(error)) as caught:
+            with pytest.raises(type(error)) as caught:  # noqa: PT012 - the block is what is tested
                 async with open_to(server) as connection:
                     await connection.receive()
                     raise error
@@ -1014,7 +1016,7 @@ async def test_a_loss_that_the_block_does_not_catch_comes_out_bare() -> None:
 
     with fail_after(10):
         async with serve(script) as server:
-            with pytest.raises(ConnectionLost):
+            with pytest.raises(ConnectionLost):  # noqa: PT012 - the block is what is tested
                 async with open_to(server) as connection:
                     async for _ in connection:
                         pass
@@ -1034,7 +1036,7 @@ async def test_a_crashing_neighbour_takes_the_connection_along_and_nothing_else(
     with fail_after(10):
         async with serve(greet) as server:
             ready = Event()
-            with pytest.raises(ExceptionGroup) as caught:
+            with pytest.raises(ExceptionGroup) as caught:  # noqa: PT012 - the block is what is tested
                 async with create_task_group() as tasks:
                     tasks.start_soon(crash, ready)
                     tasks.start_soon(talk, server, ready)
@@ -1094,6 +1096,29 @@ async def test_cancelled_anywhere_it_leaves_nothing_behind() -> None:
     assert steps > 10
 
 
+async def test_a_cancelled_block_still_says_goodbye_and_what_was_queued() -> None:
+    heard: list[str] = []
+    codes: list[int] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.accept(SESSION_CREATED)
+        heard.append((await peer.hear())["type"])
+        codes.append(await peer.farewell())
+        await peer.gone()
+
+    with fail_after(10):
+        async with serve(script) as server:
+            with CancelScope() as scope:
+                async with open_to(server) as connection:
+                    await connection.receive()
+                    await connection.response.create()
+                    scope.cancel()
+                    await connection.receive()
+            await server.idle.wait()
+    assert heard == ["response.create"]
+    assert codes == [1000]
+
+
 async def test_a_cancelled_receive_loses_nothing() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
@@ -1132,7 +1157,7 @@ async def test_asyncios_own_cancellation_goes_through() -> None:
 
     with fail_after(10):
         async with serve(greet) as server:
-            with pytest.raises(TimeoutError):
+            with pytest.raises(TimeoutError):  # noqa: PT012 - the block is what is tested
                 async with asyncio.timeout(0.05), open_to(server) as connection:
                     await connection.receive()
                     await connection.receive()
@@ -1179,7 +1204,7 @@ async def test_a_second_cancellation_by_asyncio_ends_the_goodbye() -> None:
 class MuteServer:
     """A server in a thread that accepts, says a word, and never says goodbye."""
 
-    def __enter__(self) -> MuteServer:
+    def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.server = Server(f"http://127.0.0.1:{self._listener.getsockname()[1]}", 0)
         self.gave_up = False

@@ -100,7 +100,7 @@ async def test_a_certificate_that_is_over(certificates: Certificates) -> None:
     certificates.authority.issue_cert("localhost", not_before=past, not_after=past).configure_cert(context)
     with fail_after(5):
         async with serve(say_hello, tls=context) as server:
-            with pytest.raises(ConnectError, match="localhost.*certificate has expired"):
+            with pytest.raises(ConnectError, match=r"localhost.*certificate has expired"):
                 await dial(secure(server), ssl_context=certificates.client())
 
 
@@ -146,6 +146,7 @@ async def test_a_name_that_cannot_exist(host: str) -> None:
 async def test_a_dial_that_is_cancelled_anywhere_leaves_nothing_open(certificates: Certificates, tls: bool) -> None:
     context = certificates.client()
     finished = False
+    steps = 0
     with fail_after(20):
         async with serve(be_silent, tls=certificates.server("localhost") if tls else None) as server:
             url = f"{'wss' if tls else 'ws'}://localhost:{server.port}/"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
+from contextlib import suppress
 
 import pytest
 from anyio import CancelScope, Event, create_task_group, fail_after, sleep_forever
@@ -32,7 +33,7 @@ class Stop(BaseException):
     ids=lambda error: type(error).__name__,
 )
 async def test_what_the_body_raises_comes_out_as_the_same_object(error: BaseException) -> None:
-    with fail_after(5), pytest.raises(type(error)) as caught:
+    with fail_after(5), pytest.raises(type(error)) as caught:  # noqa: PT012 - the block is what is tested
         async with service_group() as tasks:
             tasks.start_soon(sleep_forever)
             await checkpoint()
@@ -68,7 +69,7 @@ async def test_the_body_is_cancelled_when_a_task_is_interrupted_and_the_interrup
     async def interrupted() -> None:
         raise interrupt
 
-    with fail_after(5), pytest.raises(type(interrupt)) as caught:
+    with fail_after(5), pytest.raises(type(interrupt)) as caught:  # noqa: PT012 - the block is what is tested
         async with service_group() as tasks:
             tasks.start_soon(interrupted)
             await sleep_forever()
@@ -85,7 +86,7 @@ async def test_an_interrupt_comes_out_bare_though_an_outer_scope_is_cancelled() 
         finally:
             raise Stop
 
-    with fail_after(5), pytest.raises(Stop), CancelScope() as outer:
+    with fail_after(5), pytest.raises(Stop), CancelScope() as outer:  # noqa: PT012 - the block is what is tested
         async with service_group() as tasks:
             tasks.start_soon(interrupted)
             await ready.wait()
@@ -117,7 +118,7 @@ async def test_an_outer_cancellation_that_the_body_did_not_notice_goes_through()
 async def test_the_bodys_error_survives_an_outer_cancellation() -> None:
     """Leaving a task group is a checkpoint, which would raise Cancelled in place of the error."""
     error = ValueError("mine")
-    with fail_after(5), pytest.raises(ValueError, match="mine") as caught, CancelScope() as outer:
+    with fail_after(5), pytest.raises(ValueError, match="mine") as caught, CancelScope() as outer:  # noqa: PT012 - the block is what is tested
         async with service_group() as tasks:
             tasks.start_soon(sleep_forever)
             outer.cancel()
@@ -135,7 +136,7 @@ async def test_the_bodys_error_survives_the_cancellation_of_a_neighbour(anyio_ba
             neighbours.cancel_scope.cancel()
             raise error
 
-    with fail_after(5), pytest.raises(ExceptionGroup) as caught:
+    with fail_after(5), pytest.raises(ExceptionGroup) as caught:  # noqa: PT012 - the block is what is tested
         async with create_task_group() as neighbours:
             neighbours.start_soon(sleep_forever)
             neighbours.start_soon(body)
@@ -163,24 +164,28 @@ class Thing:
     """Something large in the body's frame."""
 
 
-async def test_an_error_frees_the_bodys_frame_without_the_garbage_collector() -> None:
+@pytest.mark.parametrize("whose", ["the body's", "a task's"])
+async def test_an_error_frees_the_bodys_frame_without_the_garbage_collector(whose: str) -> None:
     things: list[weakref.ref[Thing]] = []
+
+    async def crash() -> None:
+        raise Stop
 
     async def body() -> None:
         thing = Thing()
         things.append(weakref.ref(thing))
         async with service_group() as tasks:
-            tasks.start_soon(sleep_forever)
+            tasks.start_soon(sleep_forever if whose == "the body's" else crash)
             await checkpoint()
-            raise ValueError
+            await checkpoint()
+            raise Stop
 
     gc.collect()
     gc.disable()
     try:
-        try:
+        with suppress(Stop):
             await body()
-        except ValueError:
-            pass
+        await checkpoint()
         assert sys.exc_info() == (None, None, None)
         assert things[0]() is None
     finally:

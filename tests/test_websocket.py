@@ -477,12 +477,13 @@ async def test_a_peer_that_answers_pings_stays() -> None:
 
 async def test_the_answer_to_another_ping_does_not_count() -> None:
     wire = Wire()
-    async with in_memory(wire, keepalive=(0.01, 0.03)) as client:
+    async with in_memory(wire, keepalive=(0.01, 0.05)) as client:
         wire.feed(from_server(Frame(Opcode.PONG, b"old")))
         while not wire.writes:
             await checkpoint()
         wire.feed(from_server(Frame(Opcode.PONG, b"old")))
         assert isinstance((await client.ending()).cause, TimeoutError)
+        assert len(wire.received()) == 1
 
 
 async def test_no_answer_proves_nothing_while_the_reader_is_behind() -> None:

@@ -16,9 +16,10 @@ import subprocess
 import wave
 from array import array
 from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ from ..serving import RESPONSE_CREATED, RESPONSE_DONE, SESSION_CREATED, Peer, cl
 from . import COMMAND, ROOT, SAMPLES, environment
 
 QUESTION = SAMPLES / "question_capital.wav"
+SLOWLY = "at the speed of speech.wav"
 RECORDINGS = sorted(path.name for path in SAMPLES.glob("*.wav"))
 KEY = "the-key-of-the-tests"
 PATIENCE = 20.0
@@ -93,8 +95,7 @@ def ask(capsys: pytest.CaptureFixture[str]) -> Ask:
         try:
             code = main(["ask", *map(str, arguments)])
         except SystemExit as exc:  # argparse's way of refusing
-            assert isinstance(exc.code, int)
-            code = exc.code
+            code = int(exc.code or 0)
         said = capsys.readouterr()
         return Outcome(code, said.out, said.err)
 
@@ -187,7 +188,8 @@ class Terminal:
         try:
             piece = os.read(self._master, 65536)
         except OSError as exc:
-            assert exc.errno == errno.EIO  # how Linux says that nobody has the other end any more
+            if exc.errno != errno.EIO:  # how Linux says that nobody has the other end any more
+                raise
             return False
         self.shown += piece.decode().replace("\r\n", "\n")
         return bool(piece)
@@ -290,23 +292,30 @@ def samples_of(path: Path) -> array[int]:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Outcome, Path]]]:
-    """Every recording asked in a process of its own, all at the same time: each answer and where it is."""
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Outcome, Path]]:
+    """Every recording asked in a process of its own, all at the same time: what was said, and where the answer is."""
     folder = tmp_path_factory.mktemp("answers")
     clean = {name: value for name, value in environment().items() if not name.startswith(("AZURE_", "OPENAI_"))}
+    asked = {SLOWLY: ["audio_samples/long_pause.wav"]}
+    asked |= {name: [f"audio_samples/{name}", "--fast"] for name in RECORDINGS}
     running = {
         name: subprocess.Popen(
-            [*COMMAND, "ask", f"audio_samples/{name}", "--fast", "-o", str(folder / name)],
+            [*COMMAND, "ask", *question, "-o", str(folder / name)],
             cwd=ROOT,
             env=clean,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
-        for name in RECORDINGS
+        for name, question in asked.items()
     }
-    came = {name: (process.communicate(timeout=60), process.returncode) for name, process in running.items()}
-    yield {name: (Outcome(code, *said), folder / name) for name, (said, code) in came.items()}
+    came = {name: Outcome(*_ended(process)) for name, process in running.items()}
+    return {name: (outcome, folder / name) for name, outcome in came.items()}
+
+
+def _ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
@@ -320,7 +329,7 @@ def test_every_recording_is_answered_with_sound_that_is_not_silence(
     assert max(map(abs, samples)) > 3000
 
 
-@pytest.mark.parametrize("name", RECORDINGS)
+@pytest.mark.parametrize("name", [name for name in RECORDINGS if name != "long_pause.wav"])
 def test_a_pipe_gets_plain_whole_lines(answers: dict[str, tuple[Outcome, Path]], name: str) -> None:
     outcome, answer = answers[name]
     assert not re.search(r"[^\n -~→·]", outcome.out)
@@ -333,6 +342,17 @@ def test_a_pipe_gets_plain_whole_lines(answers: dict[str, tuple[Outcome, Path]],
     assert re.fullmatch(r"latency {3}end of speech → first sound \d+ ms · total \d+ ms", latency)
     assert re.fullmatch(r"usage {5}\d+ tokens in · \d+ out", usage)
     assert re.fullmatch(rf"sound {{5}}{re.escape(str(answer))} \(\d+\.\d s\)", sound)
+
+
+@bug("ask._speak takes the speech that was sent so far for all of it: in a long pause the question ends")
+def test_a_question_goes_on_after_a_pause_at_the_speed_of_speech(answers: dict[str, tuple[Outcome, Path]]) -> None:
+    """Nothing of a recording is left unsent because what came so far has been answered."""
+    lines = answers[SLOWLY][0].out.splitlines()
+    assert lines.count("(the question goes on, so that answer does not count)") == 1
+    assert [line.split()[0] for line in lines].count("answer") == 2
+    total = re.search(r"total (\d+) ms", answers[SLOWLY][0].out)
+    assert total is not None
+    assert int(total[1]) > 5224  # as long as the recording is
 
 
 def test_speech_is_told_from_silence(answers: dict[str, tuple[Outcome, Path]]) -> None:
@@ -369,9 +389,7 @@ def test_a_question_in_writing(ask: Ask, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("emulate")
-def test_without_an_output_nothing_is_written(
-    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_an_output_nothing_is_written(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert ask("--text", "hello").code == 0
     assert list(tmp_path.iterdir()) == []
@@ -505,9 +523,7 @@ def test_words_that_were_shown_as_they_came_are_not_shown_again(scripted: Script
 
 
 @pytest.mark.parametrize("live", [False, True], ids=["pipe", "terminal"])
-def test_control_characters_of_a_transcript_do_not_reach_the_terminal(
-    ask: Ask, scripted: Scripted, live: bool
-) -> None:
+def test_control_characters_of_a_transcript_do_not_reach_the_terminal(ask: Ask, scripted: Scripted, live: bool) -> None:
     spoken = f"It is {ESCAPE}\x9b2J\r\nParis\u202e."
     scripted(answering(RESPONSE_CREATED, transcript_delta(spoken), transcribed(f"Wh{ESCAPE}at?"), RESPONSE_DONE))
     if live:
@@ -522,24 +538,25 @@ def test_control_characters_of_a_transcript_do_not_reach_the_terminal(
 @bug("cli._explain prints what the service says as it is")
 @pytest.mark.parametrize("how", ["error event", "failed response", "close reason", "handshake"])
 def test_control_characters_of_an_error_do_not_reach_the_terminal(ask: Ask, scripted: Scripted, how: str) -> None:
-    error = {"type": "server_error", "code": None, "message": f"bad{ESCAPE}\nnews"}
-    match how:
-        case "error event":
-            script = answering({"type": "error", "error": error})
-        case "failed response":
-            script = answering(RESPONSE_CREATED, done("failed", status_details={"type": "failed", "error": error}))
-        case "close reason":
+    message = f"bad{ESCAPE}\nnews"
+    error = {"type": "server_error", "code": None, "message": message}
+    body = json.dumps({"error": error}).encode()
 
-            async def script(peer: Peer) -> None:
-                await peer.accept(SESSION_CREATED)
-                await peer.send(close_frame(1011, error["message"] or ""))
-                await peer.gone()
-        case _:
-            body = json.dumps({"error": error}).encode()
-
-            async def script(peer: Peer) -> None:
-                head = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(body)}\r\n\r\n"
-                await peer.answer(head.encode() + body)
+    async def script(peer: Peer) -> None:
+        if how == "handshake":
+            head = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(body)}\r\n\r\n"
+            await peer.answer(head.encode() + body)
+            return
+        await peer.accept(SESSION_CREATED)
+        await hear_until(peer, "response.create")
+        match how:
+            case "error event":
+                await peer.say({"type": "error", "error": error})
+            case "failed response":
+                await peer.say(RESPONSE_CREATED, done("failed", status_details={"type": "failed", "error": error}))
+            case _:
+                await peer.send(close_frame(1011, message))
+        await peer.farewell()
 
     scripted(script)
     outcome = ask("--text", "hello")
@@ -688,6 +705,13 @@ def test_lines_are_printed_in_any_encoding(scripted: Scripted) -> None:
         assert b"answer    Hello ?" in done.stdout
 
 
+@bug("screen._plain: a stream in memory has no encoding")
+def test_lines_are_caught_by_a_program_that_calls_the_command() -> None:
+    with redirect_stdout(StringIO()) as out:
+        assert main(["ask", "--text", "hello"]) == 0
+    assert "answer    This is the emulator." in out.getvalue()
+
+
 # Bad questions
 
 
@@ -720,11 +744,28 @@ NO_SAMPLES = riff(chunk(b"fmt ", struct.pack("<HHIIHH", 1, 1, 24000, 48000, 2, 1
 def test_a_file_that_is_no_question_is_named_in_one_line(ask: Ask, tmp_path: Path, content: bytes, says: str) -> None:
     question = tmp_path / "question.wav"
     question.write_bytes(content)
-    outcome = ask(question, "-o", tmp_path / "answer.wav")
+    outcome = ask(question)
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.complaint.startswith(f"{question} ")
     assert says in outcome.complaint
+
+
+@bug("ask._report: a line about the answer's sound is one too many where nothing was asked")
+@pytest.mark.parametrize("arguments", [["nothing.wav"], [QUESTION, "--text", "hello"], ["--text", ""]])
+def test_an_output_is_not_spoken_of_where_nothing_was_asked(
+    ask: Ask, tmp_path: Path, arguments: list[str | Path]
+) -> None:
+    outcome = ask(*arguments, "-o", tmp_path / "answer.wav")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.complaint
     assert not (tmp_path / "answer.wav").exists()
+
+
+def test_an_answer_of_before_is_kept_where_nothing_new_comes(ask: Ask, tmp_path: Path) -> None:
+    answer = tmp_path / "answer.wav"
+    answer.write_bytes(b"precious")
+    assert ask("nothing.wav", "-o", answer).code == 2
+    assert answer.read_bytes() == b"precious"
 
 
 def test_a_question_that_is_missing(ask: Ask, tmp_path: Path) -> None:
@@ -841,14 +882,27 @@ def test_a_deployment_that_does_not_exist(ask: Ask) -> None:
 # A service that does not answer
 
 
-def test_nobody_there(ask: Ask, configure: Callable[[str], None]) -> None:
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """Where nobody listens, and nobody else can."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # and nobody listens on it
-        port: int = taken.getsockname()[1]
-        configure(f"http://127.0.0.1:{port}")
-        outcome = ask("--text", "hello")
+        taken.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{taken.getsockname()[1]}"
+
+
+def test_nobody_there(ask: Ask, configure: Callable[[str], None], nobody: str) -> None:
+    configure(f"http://{nobody}")
+    outcome = ask("--text", "hello")
     assert outcome.code == 4
-    assert outcome.complaint == f"could not reach 127.0.0.1:{port}: Connection refused"
+    assert outcome.complaint.startswith(f"could not reach {nobody}: ")
+
+
+@bug("_dial._reason gives asyncio's own words, 'Connect call failed', and the address once more")
+def test_nobody_there_is_told_in_the_words_of_the_system(
+    ask: Ask, configure: Callable[[str], None], nobody: str
+) -> None:
+    configure(f"http://{nobody}")
+    assert ask("--text", "hello").complaint == f"could not reach {nobody}: Connection refused"
 
 
 async def vanish(_peer: Peer) -> None:
@@ -953,15 +1007,13 @@ def test_a_service_that_falls_silent_in_mid_answer(ask: Ask, scripted: Scripted,
     assert samples_of(tmp_path / "answer.wav").tobytes() == PART
 
 
-def test_a_question_may_be_longer_than_the_timeout(ask: Ask, portal: BlockingPortal, scripted: Scripted) -> None:
+def test_a_question_may_be_longer_than_the_timeout(ask: Ask, scripted: Scripted) -> None:
     """The service has nothing to say while it listens."""
-    appended = 0
 
     async def script(peer: Peer) -> None:
-        nonlocal appended
         await peer.accept(SESSION_CREATED)
-        while appended < 15 and (await peer.hear())["type"]:  # 15 pieces of 40 ms, at the speed of speech
-            appended += 1
+        for _ in range(15):  # pieces of 40 ms, at the speed of speech
+            await hear_until(peer, "input_audio_buffer.append")
         await peer.send(close_frame(1000, "heard"))
         await peer.gone()
 
@@ -1045,16 +1097,13 @@ def test_ctrl_c_while_the_question_is_sent_leaves_a_clean_line() -> None:
 
 
 def test_ctrl_c_is_told_in_json(scripted: Scripted) -> None:
-    waiting = anyio.Event()
-
     async def script(peer: Peer) -> None:
         await peer.accept(SESSION_CREATED)
         await hear_until(peer, "response.create")
         await peer.say(*ANSWER[:-1])
         await arrived(peer)
         process.send_signal(signal.SIGINT)
-        waiting.set()
-        await peer.gone()
+        await peer.farewell()
 
     scripted(script)
     with subprocess.Popen(

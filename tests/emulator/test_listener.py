@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import math
+import socket
+import struct
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,7 +25,7 @@ from anyio import (
     get_cancelled_exc_class,
     sleep_forever,
 )
-from anyio.abc import SocketStream
+from anyio.abc import SocketAttribute, SocketStream
 
 from realtime_azure import Connection, ConnectionLost, HandshakeError, connect
 from realtime_azure.audio import g711, pcm, wav
@@ -502,8 +504,9 @@ async def test_a_cancelled_answer_ends_with_what_was_sent_of_it(api_version: str
     assert json.loads(done.raw)["response"]["output"][0]["content"][0]["text"] == said
 
 
-async def test_speech_stops_the_answer_and_is_answered() -> None:
-    """Barge-in: nothing of the old answer comes after its end."""
+@pytest.mark.parametrize("ms", [100, 10_000])
+async def test_speech_stops_the_answer_and_is_answered(ms: int) -> None:
+    """Barge-in: nothing of the old answer comes after its end. In one piece, beginning and end are heard at once."""
 
     async def responder(turn: Turn) -> Reply:
         return Reply("Once upon a time.", pcm.silence(60)) if turn.text else Reply("Yes?", pcm.silence(0.1))
@@ -512,7 +515,7 @@ async def test_speech_stops_the_answer_and_is_answered() -> None:
         with fail_after(5):
             await write(connection, "Tell me a story.")
             await connection.wait_for(ResponseOutputAudioDelta)
-            await speak(connection, QUESTION)
+            await speak(connection, QUESTION, ms)
             cut = await until_done(connection)
             answered = await until_done(connection)
     assert outcome(cut) == ("cancelled", "turn_detected")
@@ -799,6 +802,24 @@ def frame(payload: bytes) -> bytes:
     """One text message of a client: masked, with a mask that changes nothing."""
     length = bytes([0x80 | len(payload)]) if len(payload) < 126 else bytes([0x80 | 126]) + len(payload).to_bytes(2)
     return b"\x81" + length + bytes(4) + payload
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET /openai", f"GET / HTTP/1.1\r\n{HANDSHAKE}".encode()])
+async def test_a_client_that_hangs_up_in_the_handshake_leaves_no_trace(
+    beginning: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As those do who only look whether a port is open; some say goodbye, some reset the connection."""
+    async with serve(pace=math.inf) as emulator:
+        with fail_after(5):
+            for linger in ((0, 0), (1, 0), (0, 0), (1, 0)):
+                async with await dialled(emulator) as stream:
+                    raw: socket.socket = stream.extra(SocketAttribute.raw_socket)
+                    raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", *linger))
+                    if beginning:
+                        await stream.send(beginning)
+        async with connected(emulator) as connection:
+            assert isinstance(await connection.receive(), SessionCreated)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 async def test_a_client_that_sends_no_websocket_frames_leaves_the_emulator_alive(emulator: Emulator) -> None:

@@ -607,6 +607,14 @@ def test_silence_committed_by_hand_has_no_speech(service: Service) -> None:
     assert (turn.audio, turn.speech_seconds) == (pcm.silence(0.5), 0)
 
 
+def test_nothing_is_left_to_commit_after_a_turn(service: Service) -> None:
+    """A client that commits what the turn detection has committed already is told so."""
+    for piece in pcm.chunks(QUESTION + pcm.silence(0.5), 20):
+        if any(isinstance(outcome, Respond) for outcome in ask(service, appended(piece))):
+            break
+    assert "0.00ms" in refused(service, {"type": "input_audio_buffer.commit"})["message"]
+
+
 def test_a_cleared_buffer_is_empty(service: Service) -> None:
     update(service, audio={"input": {"turn_detection": None}})
     append(service, QUESTION)
