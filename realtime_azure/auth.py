@@ -99,7 +99,7 @@ def resolve_credential(
 
 def _made_of(credential: AnyCredential) -> Credential:
     if isinstance(credential, str):
-        return BearerToken(credential)
+        return BearerToken(credential.removeprefix("Bearer "))
     # First: azure-identity's credentials may have an attribute called headers, and a class has every method.
     get_token = None if isinstance(credential, type) else getattr(credential, "get_token", None)
     if iscoroutinefunction(get_token):

@@ -310,11 +310,14 @@ async def _open(
     *,
     opened: Callable[[ByteStream], object],
 ) -> tuple[WebSocket, str | None]:
-    all_headers = {"User-Agent": f"realtime-azure/{__version__}", **headers, **await signer.headers()}
+    ours = {"User-Agent": f"realtime-azure/{__version__}"}
+    for given in (headers, await signer.headers()):  # names are the same in any case, and the later one wins
+        for name, value in given.items():
+            ours = {known: held for known, held in ours.items() if known.lower() != name.lower()} | {name: value}
     stream = await dial(url, ssl_context=ssl_context)
     opened(stream)
     try:
-        response, websocket = await open_client(stream, url, all_headers, max_message_size=max_message_size)
+        response, websocket = await open_client(stream, url, ours, max_message_size=max_message_size)
     except (InvalidHandshake, EOFError, OSError, BrokenResourceError) as exc:
         raise ConnectError(f"the server did not answer as a websocket server does: {exc}") from exc
     if websocket is None:

@@ -73,7 +73,7 @@ class Endpoint:
         parts = _split(url)
         path = _path_of(parts)
         query = parse_qsl(parts.query, keep_blank_values=True)
-        in_query = dict(query)
+        in_query = {name.lower(): value for name, value in query}
         for name in ("call_id", "intent"):
             if name in in_query:
                 raise ConfigurationError(
@@ -87,7 +87,7 @@ class Endpoint:
             or next((environ[name] for name in DEPLOYMENT_VARIABLES if environ.get(name)), None),
             secure=_SECURE[parts.scheme],
             prefix=quote(path["prefix"].rstrip("/"), safe=_PATH_SAFE),
-            query=tuple((name, value) for name, value in query if name not in _OURS),
+            query=tuple((name, value) for name, value in query if name.lower() not in _OURS),
         )
 
     def _with(self, deployment: str | None, api_version: str | None) -> Endpoint:
@@ -175,7 +175,7 @@ def _path_of(parts: SplitResult) -> re.Match[str]:
     path = _PATH.fullmatch(parts.path)
     if path is None or _OTHER_PROTOCOL.search(parts.path):
         raise ConfigurationError(f"endpoint: {parts.path} is a protocol that is not spoken here yet")
-    if "/openai" in path["prefix"]:
+    if "/openai/" in f"{path['prefix']}/":
         raise ConfigurationError(
             f"endpoint: {parts.path} is the path of another call; end it after /openai or /openai/v1"
         )

@@ -26,6 +26,15 @@ def certificates() -> Certificates:
     return Certificates()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def only_what_is_new() -> Generator[None]:
+    """What is there already need not be searched for each test."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
 def nothing_is_left_open() -> Generator[None]:
     """A socket that is left to the garbage collector is a ResourceWarning, and so an error."""

@@ -25,6 +25,24 @@ def bug(reason: str) -> pytest.MarkDecorator:
     return pytest.mark.xfail(strict=True, reason=reason)
 
 
+@pytest.fixture(scope="module")
+def answer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `stream_pipeline.py` writes."""
+    return tmp_path_factory.mktemp("pipeline") / "answer.wav"
+
+
+@pytest.fixture(scope="module")
+def said(answer: Path) -> dict[str, Said]:
+    """What each one printed, alone and with an argument; they run at the same time."""
+    calls = [
+        *([name] for name in NAMES),
+        ["ask.py", str(ROOT / "audio_samples" / "story.wav")],
+        ["stream_pipeline.py", str(answer)],
+    ]
+    running = [(call, start(*call)) for call in calls]
+    return {" ".join(Path(word).name for word in call): ended(process) for call, process in running}
+
+
 def start(name: str, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-W", "error", str(ROOT / "examples" / name), *arguments],
@@ -38,13 +56,6 @@ def start(name: str, *arguments: str) -> subprocess.Popen[str]:
 def ended(process: subprocess.Popen[str]) -> Said:
     out, err = process.communicate(timeout=PATIENCE)
     return process.returncode, out, err
-
-
-@pytest.fixture(scope="module")
-def said() -> dict[str, Said]:
-    """What each one printed; they run at the same time."""
-    running = {name: start(name) for name in NAMES}
-    return {name: ended(process) for name, process in running.items()}
 
 
 def test_the_examples_are_there() -> None:
@@ -72,9 +83,9 @@ def test_ask_prints_the_answer(said: dict[str, Said]) -> None:
 
 
 @bug("examples/ask.py ends with the first response, which a question that goes on has cancelled")
-def test_ask_takes_a_question_of_ones_own() -> None:
+def test_ask_takes_a_question_of_ones_own(said: dict[str, Said]) -> None:
     """One with commas in it."""
-    code, out, err = ended(start("ask.py", str(ROOT / "audio_samples" / "story.wav")))
+    code, out, err = said["ask.py story.wav"]
     assert (code, err) == (0, "")
     assert "I heard you speak" in out
     assert "(0.0 s" not in out
@@ -87,9 +98,9 @@ def test_trio_assistant_holds_a_conversation(said: dict[str, Said]) -> None:
     assert stopped == sorted(set(stopped))
 
 
-def test_stream_pipeline_writes_what_it_played(tmp_path: Path) -> None:
-    code, out, err = ended(start("stream_pipeline.py", str(tmp_path / "answer.wav")))
+def test_stream_pipeline_writes_what_it_played(said: dict[str, Said], answer: Path) -> None:
+    code, out, err = said["stream_pipeline.py answer.wav"]
     assert (code, err) == (0, "")
-    duration = wav.read(tmp_path / "answer.wav").duration
+    duration = wav.read(answer).duration
     assert duration > 0.5
     assert out == f"played {duration:.1f} s\n"

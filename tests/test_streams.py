@@ -538,6 +538,8 @@ async def test_full_and_never_read_it_lapses_for_a_wait_for() -> None:
         for number in range(20):
             pump.push(delta(number, 200))
         pump.push(DONE)
+        await wait_all_tasks_blocked()
+        assert inbox.main.full
         await inbox.wait_for((ResponseDone,), None)
         with pytest.raises(StreamLapsed, match="21 events"):
             await inbox.main.receive()

@@ -603,6 +603,7 @@ async def test_a_send_in_a_cancelled_scope_is_queued_or_raises() -> None:
 
 async def test_cancelling_the_writers_neighbourhood_does_not_tear_a_frame() -> None:
     wire = Wire()
+    waiting = Event()
     with fail_after(5):
         async with create_task_group() as outer:
 
@@ -612,6 +613,7 @@ async def test_cancelling_the_writers_neighbourhood_does_not_tear_a_frame() -> N
                     await client.websocket.send(b"under way")
                     await wait_all_tasks_blocked()
                     await client.websocket.send(b"queued")
+                    waiting.set()
                     try:
                         await sleep_forever()
                     finally:
@@ -621,7 +623,7 @@ async def test_cancelling_the_writers_neighbourhood_does_not_tear_a_frame() -> N
                             await client.websocket.aclose()
 
             outer.start_soon(body)
-            await wait_all_tasks_blocked()
+            await waiting.wait()
             outer.cancel_scope.cancel()
     assert wire.messages() == [b"under way", b"queued"]
     assert wire.received()[-1].opcode is Opcode.CLOSE

@@ -443,7 +443,8 @@ def _without_sound(part: Fields) -> Fields:
 def _refusal(error: ValidationError) -> Refused:
     """The service's words for the first thing wrong with an event."""
     problem = error.errors(include_url=False, include_input=False)[0]
-    param = ".".join(str(step) for step in problem["loc"][1:]) or "type"
+    # A GA setting on a dated connection comes as `name (GA)`, which is not what it was called.
+    param = ".".join(str(step) for step in problem["loc"][1:]).removesuffix(" (GA)") or "type"
     context = problem.get("ctx", {})
     match problem["type"]:
         case "union_tag_invalid":

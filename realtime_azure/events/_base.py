@@ -4,8 +4,6 @@ The modules of events do without `from __future__ import annotations`: pydantic 
 again, at a tenth of the cost of importing this package.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any
 
@@ -22,14 +20,18 @@ Audio = Annotated[bytes, PlainSerializer(_standard_base64, return_type=str, when
 """Sound as `bytes` (PCM16 mono little-endian at 24 kHz unless the session says G.711); base64 on the wire."""
 
 
-class _ByteCount:
-    """Stands for bytes in a repr: how many, never which."""
+LONG = 1000
+"""Text longer than this in a field that no class names may be sound in base64: a repr shows its length only."""
 
-    def __init__(self, value: bytes) -> None:
-        self._count = len(value)
+
+class _Length:
+    """Stands for a value in a repr: how long it is, never what."""
+
+    def __init__(self, value: bytes | str) -> None:
+        self._shown = f"<{len(value)} {'bytes' if isinstance(value, bytes) else 'characters'}>"
 
     def __repr__(self) -> str:
-        return f"<{self._count} bytes>"
+        return self._shown
 
 
 class Part(BaseModel):
@@ -52,8 +54,11 @@ class Part(BaseModel):
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         for name, value in super().__repr_args__():
-            if name in self.model_fields_set:
-                yield name, _ByteCount(value) if isinstance(value, bytes) else value
+            known = name in type(self).model_fields
+            if known and name not in self.model_fields_set:
+                continue
+            hidden = isinstance(value, bytes) or (not known and isinstance(value, str) and len(value) > LONG)
+            yield name, _Length(value) if hidden else value
 
 
 class Event(Part):

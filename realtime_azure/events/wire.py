@@ -58,19 +58,19 @@ def decode(message: Bytes | str) -> ServerEvent:
 def _salvage(message: bytes) -> ServerEvent:
     """What can be read of *message*: what cannot is taken out, until the rest is an event."""
     try:
-        fields = _parse(message)
+        fields, repaired = _parse(message)
     except (ValueError, RecursionError) as exc:
         return _unknown({}, f"not JSON: {exc}")
     if not isinstance(fields, dict):
         return _unknown({}, "not a JSON object")
-    problems: dict[Path, str] = {}
+    problems: dict[Path, str] = {(): _HALF_A_PAIR} if repaired else {}
     while True:
         try:
             event = _read(to_json(fields, inf_nan_mode="constants"))
         except ValidationError as exc:
             found = _unreadable(fields, exc)
         else:
-            _set(event, "_problems", tuple(problems.values()) or (_HALF_A_PAIR,))
+            _set(event, "_problems", tuple(problems.values()))
             return event
         if found is None:
             return _unknown(fields)
@@ -78,20 +78,20 @@ def _salvage(message: bytes) -> ServerEvent:
             needed = found[()]
             lost = problems.pop((needed.partition(":")[0],), needed)
             return _unknown(fields, *problems.values(), lost)
-        problems |= found
+        problems = found | problems  # the first word about a place stays: later ones may be of a list that has shrunk
         for path in sorted(found, reverse=True):  # from the end of each list, so that places stay what they are
             _remove(fields, path)
 
 
-def _parse(message: bytes) -> Any:
-    """JSON; half of a surrogate pair, which its grammar lets stand alone, is read as a replacement character."""
+def _parse(message: bytes) -> tuple[Any, bool]:
+    """JSON, and whether it had half of a surrogate pair, which its grammar lets stand alone, and which is replaced."""
     try:
-        return from_json(message)
+        return from_json(message), False
     except ValueError:
         if not _SURROGATE.search(message):
             raise
     text = json.dumps(json.loads(message), ensure_ascii=False)
-    return from_json(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+    return from_json(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")), True
 
 
 def _unreadable(fields: dict[str, Any], error: ValidationError) -> dict[Path, str] | None:
@@ -179,7 +179,6 @@ def checked(event: ClientEvent | Mapping[str, Any]) -> ClientEvent:
     except RecursionError:
         problem = "an event cannot be nested so deep, nor contain itself"
     else:
-        made.model_fields_set.add("type")  # a default counts as unset, and would not be written
         return made
     # Not in the except: pydantic's error holds the values, somebody's voice perhaps, and would go along as the context.
     raise InvalidEvent(problem)

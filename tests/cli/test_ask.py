@@ -136,11 +136,15 @@ Scripted = Callable[[serving.Script], None]
 
 @pytest.fixture
 def scripted(portal: BlockingPortal, configure: Callable[[str], None]) -> Iterator[Scripted]:
-    """Starts and configures a service that does what a script says."""
+    """Starts a service that does what a script says, and configures it."""
     running: list[Any] = []
 
     def start(script: serving.Script) -> None:
-        manager = portal.wrap_async_context_manager(serving.serve(script))
+        async def in_time(peer: Peer) -> None:
+            with anyio.move_on_after(PATIENCE):  # then the socket is closed, and nobody waits for ever
+                await script(peer)
+
+        manager = portal.wrap_async_context_manager(serving.serve(in_time))
         server = manager.__enter__()
         running.append(manager)
         configure(server.url)
@@ -349,7 +353,7 @@ def test_a_question_goes_on_after_a_pause_at_the_speed_of_speech(answers: dict[s
     """Nothing of a recording is left unsent because what came so far has been answered."""
     lines = answers[SLOWLY][0].out.splitlines()
     assert lines.count("(the question goes on, so that answer does not count)") == 1
-    assert [line.split()[0] for line in lines].count("answer") == 2
+    assert [line.split()[0] for line in lines].count("answer") == 2  # that one, and the one that counts
     total = re.search(r"total (\d+) ms", answers[SLOWLY][0].out)
     assert total is not None
     assert int(total[1]) > 5224  # as long as the recording is
@@ -477,18 +481,18 @@ def test_a_service_that_heard_the_end_just_before_it_was_told_is_no_error(
 
 
 def test_a_terminal_shows_the_level_of_what_is_sent_at_the_speed_of_speech() -> None:
-    with terminal("audio_samples/question_capital.wav", "--json") as script, terminal(QUESTION) as window:
+    with terminal(QUESTION) as window:
         shown = window.read()
-        assert window.process.returncode == 0
-        meters = re.findall(r"\r\x1b\[Ksending {3}\[([█ ]{24})\] (\d\.\d) / 2\.0 s", shown)
-        assert len(meters) > 40
-        assert len({bar.count("█") for bar, _ in meters}) > 5  # it moves
-        assert [at for _, at in meters] == sorted(at for _, at in meters)
-        assert "waiting" in shown
-        assert [line.split()[0] for line in on_screen(shown)] == "question No you answer latency usage".split()
-        said = json.loads(script.read())  # `--json` is for programs, on a terminal too
-    assert said["latency_ms"]["total"] >= 2000
-    assert said["latency_ms"]["first_audio"] < 2000
+    assert window.process.returncode == 0
+    meters = re.findall(r"\r\x1b\[Ksending {3}\[([█ ]{24})\] (\d\.\d) / 2\.0 s", shown)
+    assert len(meters) > 40
+    assert len({bar.count("█") for bar, _ in meters}) > 5  # it moves
+    assert [at for _, at in meters] == sorted(at for _, at in meters)
+    assert "waiting" in shown
+    assert [line.split()[0] for line in on_screen(shown)] == "question No you answer latency usage".split()
+    latency = re.search(r"first sound (\d+) ms · total (\d+) ms", shown)
+    assert latency is not None
+    assert int(latency[1]) < 2000 <= int(latency[2])
 
 
 def test_words_are_shown_as_they_come(portal: BlockingPortal, scripted: Scripted) -> None:
@@ -801,19 +805,28 @@ def test_a_question_that_is_wrong_is_refused_before_anything_is_sent(ask: Ask, p
         (["--text", " \n"], "--text: the question is empty"),
         (["--text", "hello", "-o", "."], "--output: . cannot be a file"),
         (["--text", "hello", "-o", "nowhere/answer.wav"], "--output: nowhere/answer.wav cannot be a file"),
-        ([QUESTION, "-o", QUESTION], "is the question; choose another name"),
-        ([QUESTION, "-o", SAMPLES / ".." / "audio_samples" / QUESTION.name], "is the question; choose another name"),
         (["--text", "hello", "--api-version", "yesterday"], "api_version: 'yesterday' is neither"),
         (["--text", "hello", "--endpoint", "example.com"], "endpoint: give a URL such as"),
         (["--text", "hello", "--endpoint", "http://example.com"], "use https://example.com"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(ask: Ask, arguments: list[str | Path], says: str) -> None:
-    before = QUESTION.read_bytes()
     outcome = ask(*arguments)
     assert outcome.code == 2
     assert says in outcome.complaint
-    assert QUESTION.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["question.wav", "../here/question.wav", "link.wav"])
+def test_the_answer_does_not_replace_the_question(ask: Ask, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "here"
+    folder.mkdir()
+    question = folder / "question.wav"
+    question.write_bytes(QUESTION.read_bytes())
+    (folder / "link.wav").symlink_to(question)
+    outcome = ask(question, "--fast", "-o", folder / name)
+    assert outcome.code == 2
+    assert outcome.complaint == f"--output: {folder / name} is the question; choose another name"
+    assert question.read_bytes() == QUESTION.read_bytes()
 
 
 @bug("ask._check: Path.is_dir raises for a name that is too long, or in a folder that may not be searched")
@@ -894,15 +907,7 @@ def test_nobody_there(ask: Ask, configure: Callable[[str], None], nobody: str) -
     configure(f"http://{nobody}")
     outcome = ask("--text", "hello")
     assert outcome.code == 4
-    assert outcome.complaint.startswith(f"could not reach {nobody}: ")
-
-
-@bug("_dial._reason gives asyncio's own words, 'Connect call failed', and the address once more")
-def test_nobody_there_is_told_in_the_words_of_the_system(
-    ask: Ask, configure: Callable[[str], None], nobody: str
-) -> None:
-    configure(f"http://{nobody}")
-    assert ask("--text", "hello").complaint == f"could not reach {nobody}: Connection refused"
+    assert outcome.complaint == f"could not reach {nobody}: Connection refused"
 
 
 async def vanish(_peer: Peer) -> None:
@@ -1096,27 +1101,26 @@ def test_ctrl_c_while_the_question_is_sent_leaves_a_clean_line() -> None:
     assert "Traceback" not in shown
 
 
-def test_ctrl_c_is_told_in_json(scripted: Scripted) -> None:
+def test_ctrl_c_is_told_in_json(portal: BlockingPortal, scripted: Scripted) -> None:
+    """On a terminal too, `--json` is for programs: there is nothing else."""
+    said = anyio.Event()
+
     async def script(peer: Peer) -> None:
         await peer.accept(SESSION_CREATED)
         await hear_until(peer, "response.create")
         await peer.say(*ANSWER[:-1])
         await arrived(peer)
-        process.send_signal(signal.SIGINT)
+        said.set()
         await peer.farewell()
 
     scripted(script)
-    with subprocess.Popen(
-        [*COMMAND, "ask", "--text", "hello", "--json"],
-        cwd=ROOT,
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        out, err = process.communicate(timeout=PATIENCE)
-    assert (process.returncode, err) == (130, "")
-    assert json.loads(out)["error"] == {"kind": "KeyboardInterrupt", "message": "interrupted", "exit_code": 130}
+    with terminal("--text", "hello", "--json") as window:
+        portal.call(said.wait)
+        window.process.send_signal(signal.SIGINT)
+        outcome = json.loads(window.read())
+    assert window.process.returncode == 130
+    assert outcome["answer"]["transcript"] == "It is Paris."
+    assert outcome["error"] == {"kind": "KeyboardInterrupt", "message": "interrupted", "exit_code": 130}
 
 
 def run_for_a_reader_who_leaves(*arguments: str, lines: int) -> tuple[int, str]:

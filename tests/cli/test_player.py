@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
 import pytest
 
 from realtime_azure.audio import pcm, wav
-from realtime_azure.cli import main
+from realtime_azure.cli import ask, main
 from realtime_azure.cli.player import PLAYERS, play
+from realtime_azure.emulator import serve
 
 Install = Callable[[str, str], None]
 
@@ -34,6 +37,12 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         program.chmod(0o755)
 
     return make
+
+
+@pytest.fixture
+def swift(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The emulator takes no time to speak."""
+    monkeypatch.setattr(ask, "serve", partial(serve, pace=math.inf))
 
 
 @pytest.fixture
@@ -109,6 +118,7 @@ async def test_a_player_that_cannot_be_started_gives_way_to_the_next(
     assert await play(sound, 0.1) == "aplay"
 
 
+@pytest.mark.usefixtures("swift")
 def test_the_answer_is_played(install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Also where it is written nowhere else."""
     install("paplay", f"/bin/cp \"$1\" '{tmp_path / 'heard.wav'}'")
@@ -117,6 +127,7 @@ def test_the_answer_is_played(install: Install, tmp_path: Path, capsys: pytest.C
     assert wav.read(tmp_path / "heard.wav").duration > 0.5
 
 
+@pytest.mark.usefixtures("swift")
 def test_the_answer_is_played_from_where_it_was_written(
     install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,7 +137,7 @@ def test_the_answer_is_played_from_where_it_was_written(
     assert (tmp_path / "calls").read_text().endswith(f"paplay {answer}\n")
 
 
-@pytest.mark.usefixtures("install")
+@pytest.mark.usefixtures("install", "swift")
 def test_a_machine_without_a_player_is_told_where_the_answer_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +150,7 @@ def test_a_machine_without_a_player_is_told_where_the_answer_is(
     assert answer.exists()
 
 
+@pytest.mark.usefixtures("swift")
 @bug("ask.run: with --json it returns before it plays")
 def test_an_answer_in_json_is_played_too(install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     install("paplay", records(tmp_path / "calls"))
