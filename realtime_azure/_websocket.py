@@ -103,6 +103,11 @@ class WebSocket:
 
         Cancelled, nothing was queued. Raises `BrokenResourceError` once the websocket has ended or is closing.
         """
+        await self.wait_room()
+        self.send_nowait(message)
+
+    async def wait_room(self) -> None:
+        """Returns when `send_nowait` may be called; it lets other tasks have their turn now and then."""
         self._sends += 1
         if self._sends >= SENDS_PER_TURN:
             self._sends = 0
@@ -111,6 +116,9 @@ class WebSocket:
             await self._room.wait()
         if self._failure is not None:
             await self._ended.wait()  # shortly: then `ending` says why
+
+    def send_nowait(self, message: bytes) -> None:
+        """Queues one text message however many are waiting. Raises like `send`."""
         if self.ending is not None or self.protocol.state is not OPEN:
             raise BrokenResourceError
         self.protocol.send_text(message)

@@ -11,19 +11,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from .events import (
-    ClientEvent,
-    ConversationItemDelete,
-    ConversationItemRetrieve,
-    ConversationItemTruncate,
-    InputAudioBufferClear,
-    InputAudioBufferCommit,
-    Item,
-    OutputAudioBufferClear,
-    ResponseCancel,
-    ResponseConfig,
-    SessionConfig,
-)
+from .events import ClientEvent, Item, ResponseConfig, SessionConfig
 from .events.wire import Bytes
 
 Send = Callable[[ClientEvent | Mapping[str, Any]], Awaitable[None]]
@@ -75,11 +63,11 @@ class InputAudioBuffer:
 
     async def commit(self, *, event_id: str | None = None) -> None:
         """Ends the user's turn by hand; at least 100 ms must have been appended since the last one."""
-        await self._send(InputAudioBufferCommit(event_id=event_id))
+        await self._send(_event("input_audio_buffer.commit", event_id))
 
     async def clear(self, *, event_id: str | None = None) -> None:
         """Forgets what was appended and not committed."""
-        await self._send(InputAudioBufferClear(event_id=event_id))
+        await self._send(_event("input_audio_buffer.clear", event_id))
 
 
 class OutputAudioBuffer:
@@ -90,7 +78,7 @@ class OutputAudioBuffer:
 
     async def clear(self, *, event_id: str | None = None) -> None:
         """Stops what the service is playing into the call."""
-        await self._send(OutputAudioBufferClear(event_id=event_id))
+        await self._send(_event("output_audio_buffer.clear", event_id))
 
 
 class ConversationItems:
@@ -114,19 +102,23 @@ class ConversationItems:
 
     async def delete(self, item_id: str, *, event_id: str | None = None) -> None:
         """Removes an item; the service answers with `ConversationItemDeleted`."""
-        await self._send(ConversationItemDelete(item_id=item_id, event_id=event_id))
+        await self._send(_event("conversation.item.delete", event_id, item_id=item_id))
 
     async def retrieve(self, item_id: str, *, event_id: str | None = None) -> None:
         """Asks for an item as the service has it, sound included: `ConversationItemRetrieved`."""
-        await self._send(ConversationItemRetrieve(item_id=item_id, event_id=event_id))
+        await self._send(_event("conversation.item.retrieve", event_id, item_id=item_id))
 
     async def truncate(
         self, item_id: str, *, audio_end_ms: int, content_index: int = 0, event_id: str | None = None
     ) -> None:
         """Cuts what the assistant said to its first *audio_end_ms* milliseconds: what was heard of it."""
         await self._send(
-            ConversationItemTruncate(
-                item_id=item_id, content_index=content_index, audio_end_ms=audio_end_ms, event_id=event_id
+            _event(
+                "conversation.item.truncate",
+                event_id,
+                item_id=item_id,
+                content_index=content_index,
+                audio_end_ms=audio_end_ms,
             )
         )
 
@@ -152,4 +144,4 @@ class Responses:
 
     async def cancel(self, response_id: str | None = None, *, event_id: str | None = None) -> None:
         """Stops the response *response_id*, or the one under way; it ends with `ResponseDone`, `cancelled`."""
-        await self._send(ResponseCancel(response_id=response_id, event_id=event_id))
+        await self._send(_event("response.cancel", event_id, response_id=response_id))

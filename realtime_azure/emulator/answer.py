@@ -45,7 +45,8 @@ class Answer:
     item_id: str = field(default_factory=lambda: new_id("item"))
     text: str = ""
     sent_bytes: int = 0
-    begun: bool = False
+    opened: int = 0
+    """How many of the events that open its item and its content are out: a cut answer closes those."""
     previous_item_id: str | None = None
 
     def created(self) -> Fields:
@@ -53,11 +54,14 @@ class Answer:
 
     def deltas(self, text: str, sound: bytes) -> Iterator[tuple[Fields, float]]:
         """The answer piece by piece, each with the seconds of sound in it; *sound* is in the output format."""
-        self.begun = True
         item = self._item("in_progress", [])
-        yield event("response.output_item.added", response_id=self.id, output_index=0, item=item), 0
-        yield event("conversation.item.added", previous_item_id=self.previous_item_id, item=item), 0
-        yield self._content("response.content_part.added", part=self._part(), content=self._part()), 0
+        for opening in (
+            event("response.output_item.added", response_id=self.id, output_index=0, item=item),
+            event("conversation.item.added", previous_item_id=self.previous_item_id, item=item),
+            self._content("response.content_part.added", part=self._part(), content=self._part()),
+        ):
+            self.opened += 1
+            yield opening, 0
         size = self.bytes_per_second * DELTA_MS // 1000
         pieces = [sound[start : start + size] for start in range(0, len(sound), size)]
         words = [f" {word}" if at else word for at, word in enumerate(text.split(" "))]
@@ -74,21 +78,23 @@ class Answer:
 
     def done(self, status: str = "completed", details: Fields | None = None) -> Iterator[Fields]:
         """How it ends, wherever it was."""
-        output: list[Fields] = []
-        if self.begun:
-            item = self.item("completed" if status == "completed" else "incomplete")
+        item = self.item("completed" if status == "completed" else "incomplete")
+        if self.opened >= 3:
             if self.spoken:
                 yield self._content("response.output_audio.done")
                 yield self._content("response.output_audio_transcript.done", transcript=self.text)
             else:
                 yield self._content("response.output_text.done", text=self.text)
             yield self._content("response.content_part.done", part=self._part(), content=self._part())
+        if self.opened >= 2:
             yield event("conversation.item.done", previous_item_id=self.previous_item_id, item=item)
+        if self.opened >= 1:
             yield event("response.output_item.done", response_id=self.id, output_index=0, item=item)
-            output = [item]
-        yield event("response.done", response=self._response(status, details, output))
+        yield event("response.done", response=self._response(status, details, [item] if self.opened else []))
 
     def item(self, status: str) -> Fields:
+        if self.opened < 3:
+            return self._item(status, [])
         kind = {"type": "output_audio", "transcript": self.text} if self.spoken else {"type": "output_text"}
         return self._item(status, [kind if self.spoken else {**kind, "text": self.text}])
 

@@ -23,7 +23,8 @@ from anyio import (
 )
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 from pydantic_core import from_json, to_json
-from websockets.exceptions import InvalidHandshake
+from websockets.datastructures import Headers
+from websockets.exceptions import InvalidHandshake, InvalidMessage
 from websockets.http11 import Request, Response
 
 from .._tasks import service_group
@@ -96,7 +97,7 @@ async def serve(
 class _Rules:
     """What every connection of one emulator shares."""
 
-    api_key: str
+    api_key: str = field(repr=False)
     deployments: frozenset[str]
     responder: Responder
     transcriber: Transcriber | None
@@ -118,24 +119,26 @@ class _Rules:
             await abandon(stream)
 
     async def _accept(self, stream: SocketStream) -> _Line | None:
-        protocol, request = await receive_request(stream)
+        try:
+            protocol, request = await receive_request(stream)
+        except InvalidMessage:
+            await stream.send(_signed(refuse(400, "BadRequest", _NO_HANDSHAKE)).serialize())
+            return None
         refusal, deployment, dated = self._examine(request)
         response = refusal or protocol.accept(request)
-        response.headers["apim-request-id"] = str(uuid.uuid4())
-        response.headers["x-ms-region"] = "emulator"
+        if refusal is None and response.status_code != 101:
+            response = refuse(response.status_code, "BadRequest", _NO_HANDSHAKE)
+        _signed(response)
         websocket = await answer_request(stream, protocol, response)
         return _Line(self, websocket, Service(deployment), dated) if websocket is not None else None
 
     def _examine(self, request: Request) -> tuple[Response | None, str, bool]:
         """A refusal, in Azure's words, or the deployment that is asked for and whether in the dated dialect."""
-        url = urlsplit(request.path)
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        dated = url.path == "/openai/realtime"
-        if not dated and url.path != "/openai/v1/realtime":
+        path, query = _target(request.path)
+        dated = path == "/openai/realtime"
+        if not dated and path != "/openai/v1/realtime":
             return refuse(404, "404", "Resource not found"), "", dated
-        authorization = request.headers.get("Authorization", "")
-        given = request.headers.get("api-key") or authorization.removeprefix("Bearer ")
-        if not secrets.compare_digest(given.encode(), self.api_key.encode()):
+        if not self._lets_in(request.headers):
             return refuse(401, "401", _BAD_KEY), "", dated
         if dated and "api-version" not in query:
             return refuse(404, "404", "Resource not found"), "", dated
@@ -145,6 +148,15 @@ class _Rules:
         if self.deployments and deployment not in self.deployments:
             return refuse(404, "DeploymentNotFound", _NO_SUCH_DEPLOYMENT), "", dated
         return None, deployment, dated
+
+    def _lets_in(self, headers: Headers) -> bool:
+        keys = headers.get_all("api-key")
+        for authorization in () if keys else headers.get_all("Authorization"):
+            scheme, _, token = authorization.partition(" ")
+            keys += [token] if scheme.lower() == "bearer" else []
+        # What is no text comes as surrogates from websockets 15.
+        given = [key.encode("utf-8", "surrogatepass") for key in keys]
+        return len(given) == 1 and secrets.compare_digest(given[0], self.api_key.encode())
 
 
 # As recorded of the service.
@@ -159,6 +171,24 @@ _NO_SUCH_DEPLOYMENT = (
     "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, "
     "please wait a moment and try again."
 )
+
+
+_NO_HANDSHAKE = "This is for websockets: the request is no handshake of one."
+
+
+def _target(target: str) -> tuple[str, dict[str, str]]:
+    """The path and the query of a request's *target*; what is no URL has neither."""
+    try:
+        url = urlsplit(target)
+    except ValueError:
+        return "", {}
+    return url.path, {name: values[0] for name, values in parse_qs(url.query).items()}
+
+
+def _signed(response: Response) -> Response:
+    response.headers["apim-request-id"] = str(uuid.uuid4())
+    response.headers["x-ms-region"] = "emulator"
+    return response
 
 
 def refuse(status: int, code: str, message: str) -> Response:
@@ -192,8 +222,12 @@ class _Line:
 
     async def _deliver(self, messages: list[bytes]) -> None:
         for message in messages:
-            for outcome in self._service.receive(self._in_ga(message), flat=self._dated):
-                await self._do(outcome)
+            try:
+                for outcome in self._service.receive(self._in_ga(message), flat=self._dated):
+                    await self._do(outcome)
+            except Exception:
+                logger.exception("an event could not be answered")
+                await self._send(event("error", error=_FAILED))
 
     def _in_ga(self, message: bytes) -> bytes:
         if not self._dated:
@@ -219,14 +253,19 @@ class _Line:
                 await self._send(outcome)
 
     async def _send(self, fields: Fields) -> None:
+        await self._websocket.wait_room()
+        self._send_nowait(fields)
+
+    def _send_nowait(self, fields: Fields) -> None:
         dated = server_to_dated(fields) if self._dated else fields
         if dated is not None:
             with suppress(BrokenResourceError):  # it has ended, and `serve` is leaving
-                await self._websocket.send(to_json(dated))
+                self._websocket.send_nowait(to_json(dated))
 
     async def _finish(self, status: str = "completed", details: Fields | None = None) -> None:
-        for fields in self._service.finish(status, details):
-            await self._send(fields)
+        await self._websocket.wait_room()
+        for fields in self._service.finish(status, details):  # in one go: no new answer may begin in between
+            self._send_nowait(fields)
 
     async def _respond(self, due: Respond, scope: CancelScope) -> None:
         status, details = "completed", None
@@ -251,8 +290,14 @@ class _Line:
         if answer.spoken:
             pcm = reply.audio if reply.audio is not None else await rules.speaker(reply.text)
             sound = encoded(pcm, answer.audio_output["format"]["type"])
-        for fields, seconds in answer.deltas(reply.text, sound):
-            await self._send(fields)
+        deltas = answer.deltas(reply.text, sound)
+        while True:
+            # Before the next is made, for what was made was said: a cancelled answer ends with what was sent of it.
+            await self._websocket.wait_room()
+            fields, seconds = next(deltas, (None, 0.0))
+            if fields is None:
+                return
+            self._send_nowait(fields)
             if seconds and not math.isinf(rules.pace):
                 await sleep(seconds / rules.pace)
 
@@ -280,6 +325,13 @@ class _Line:
             return self._last_heard[1]
 
 
+_FAILED: Fields = {
+    "type": "server_error",
+    "code": None,
+    "message": "The emulator had an error while processing your request; its log says which.",
+    "param": None,
+    "event_id": None,
+}
 _NO_TRANSCRIBER = {
     "type": "server_error",
     "code": "emulator_cannot_transcribe",

@@ -65,22 +65,25 @@ Speaker = Callable[[str], Awaitable[bytes]]
 
 async def recorded_answer(turn: Turn) -> Reply:
     """Says what the emulator can truly know of *turn*, in a recorded voice."""
-    if turn.audio and not turn.speech_seconds:
-        words, sounds = ["I heard no speech."], ["no_speech"]
-    elif turn.audio:
-        seconds = max(1, round(turn.speech_seconds))
-        words, sounds = _counted(seconds, "second")
-        words.insert(0, "I heard you speak for about")
-        sounds.insert(0, "heard")
-    else:
-        words, sounds = _counted(len(turn.text.split()), "word")
-        words.insert(0, "I read your message of")
-        sounds.insert(0, "read")
-    return Reply(" ".join(["This is the emulator.", *words]), b"".join(_recording(name) for name in ["intro", *sounds]))
+    words, sounds = ["This is the emulator."], ["intro"]
+    if turn.speech_seconds:
+        counted, recorded = _counted(max(1, round(turn.speech_seconds)), "second")
+        words += ["I heard you speak for about", *counted]
+        sounds += ["heard", *recorded]
+    elif turn.audio or not turn.text:
+        words.append("I heard no speech.")
+        sounds.append("no_speech")
+    if turn.text:
+        counted, recorded = _counted(len(turn.text.split()), "word")
+        words += ["I read your message of", *counted]
+        sounds += ["read", *recorded]
+    return Reply(" ".join(words), b"".join(map(_recording, sounds)))
 
 
 def _counted(count: int, unit: str) -> tuple[list[str], list[str]]:
     """*count* of *unit* in words, and in the names of recordings; above twenty by tens, above sixty no more."""
+    if count in _TENS:
+        return [_TENS[count], f"{unit}s."], [str(count), f"{unit}s"]
     noun = unit if count == 1 else f"{unit}s"
     if count < len(_NUMBERS):
         return [_NUMBERS[count], f"{noun}."], [str(count), noun]

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
-from pydantic_core import from_json
 
 from .._version import __version__
 from ..audio import g711
@@ -34,6 +33,7 @@ from ..events import (
 )
 from ..events.wire import read_client_event
 from .answer import Answer, Fields, event, new_id
+from .refusals import Refused, check, check_message, error_event, refusal_of
 from .responder import RATE, Turn
 from .turns import SpeechStarted, SpeechStopped, TurnDetector
 
@@ -89,14 +89,6 @@ class Cancel:
 Outcome = Fields | Respond | Transcribe | Cancel
 
 
-class Refused(Exception):
-    """An event that the service answers with an `error`."""
-
-    def __init__(self, code: str, message: str, param: str | None = None) -> None:
-        self.code, self.message, self.param = code, message, param
-        super().__init__(message)
-
-
 class Service:
     """One session with *deployment*; *now* gives seconds since 1970."""
 
@@ -141,13 +133,13 @@ class Service:
         try:
             yield from self._obey(self._read(message, flat))
         except Refused as refusal:
-            yield error(refusal, _event_id(message))
+            yield error_event(refusal, message)
 
     def _read(self, message: bytes, flat: bool) -> ClientEvent:
         try:
             made = read_client_event(message)
         except ValidationError as exc:
-            raise _refusal(exc) from exc
+            raise refusal_of(exc, message) from exc
         if isinstance(made, SessionUpdate) and not flat and "type" not in made.session.model_fields_set:
             raise Refused("missing_required_parameter", "Missing required parameter: 'session.type'.", "session.type")
         return made
@@ -192,12 +184,14 @@ class Service:
     def _update(self, change: Fields) -> Iterator[Outcome]:
         if change.get("type") not in (None, "realtime"):
             raise Refused("invalid_value", "The emulator has only sessions of type 'realtime'.", "session.type")
+        check(change, "session")
+        before = self.session["audio"]["input"]
         self.session = _merged(self.session, change)
         listening = self.session["audio"]["input"]
         listening["turn_detection"] = _filled(listening["turn_detection"])
         if listening["transcription"] is not None:
             listening["transcription"] = _TRANSCRIPTION | listening["transcription"]
-        if "input" in (change.get("audio") or {}):
+        if any(listening[name] != before[name] for name in ("format", "turn_detection")):
             self._listen()
         yield event("session.updated", session=self.session)
 
@@ -210,6 +204,7 @@ class Service:
         silence = detection.get("silence_duration_ms", 500)
         self._rate = RATE if settings["format"]["type"] == "audio/pcm" else 8000
         self._turns = TurnDetector(self._rate, silence_duration_ms=silence, **chosen)
+        self._half = b""  # the first byte of a sample whose second has not come
         self._buffer = bytearray()
         self._buffer_starts = 0  # in bytes of PCM from the first that this detector heard
         self._speech_item = new_id("item")
@@ -218,7 +213,8 @@ class Service:
     # Hearing
 
     def _hear(self, audio: bytes) -> Iterator[Outcome]:
-        pcm = _decoded(audio, self.session["audio"]["input"]["format"]["type"])
+        pcm = _decoded(self._half + audio, self.session["audio"]["input"]["format"]["type"])
+        self._half, pcm = pcm[len(pcm) & ~1 :], pcm[: len(pcm) & ~1]
         self._buffer += pcm
         detection = self.session["audio"]["input"]["turn_detection"]
         for change in self._turns.feed(pcm):
@@ -251,6 +247,7 @@ class Service:
         del self._buffer[:count]
 
     def _forget(self) -> None:
+        self._half = b""
         self._drop_before(len(self._buffer))
         self._turns.take_speech_seconds()
 
@@ -301,7 +298,10 @@ class Service:
         yield event("conversation.item.done", previous_item_id=previous, item=item)
 
     def _add(self, made: ConversationItemCreate) -> Iterator[Outcome]:
-        item = {"id": new_id("item"), **made.item.model_dump(mode="json", exclude_unset=True)}
+        if isinstance(made.item, Message):
+            check_message(made.item)
+        item = made.item.model_dump(mode="json", exclude_unset=True)
+        item = {"id": item.pop("id", None) or new_id("item"), **item}
         if any(known["id"] == item["id"] for known in self.items):
             raise Refused("invalid_value", f"Item with item_id '{item['id']}' already exists.", "item.id")
         if item["type"] == "message":
@@ -337,6 +337,7 @@ class Service:
                 "is finished before creating a new one.",
             )
         config = config or ResponseConfig()
+        check(_dumped(config), "response")
         if config.input is not None or config.conversation == "none":
             raise Refused(
                 "invalid_value", "The emulator answers inside the conversation only.", "response.conversation"
@@ -365,7 +366,8 @@ class Service:
         for item in reversed(self.items):
             if item.get("role") == "assistant":
                 break
-            texts[:0] = [part["text"] for part in item.get("content", ()) if part["type"] == "input_text"]
+            if item.get("role") == "user":  # not what is said to the model, nor what a function gave back
+                texts[:0] = [part["text"] for part in item["content"] if part["type"] == "input_text"]
             sound, seconds = self._heard.get(item["id"], (b"", 0.0))
             audio, speech = sound + audio, speech + seconds
         return Turn(" ".join(texts), audio, speech, None, instructions, self.session["model"])
@@ -375,32 +377,15 @@ class Service:
         answer, self.answer = self.answer, None
         if answer is None:
             return
-        if answer.begun:
-            self.items.append(answer.item("completed" if status == "completed" else "incomplete"))
-        self._heard.clear()  # answered: who spoke before the assistant is not asked about again
+        if answer.opened:
+            # Where it was announced: what the user said meanwhile stands behind it, and is for the next answer.
+            ids = [item["id"] for item in self.items]
+            before = answer.previous_item_id
+            at = ids.index(before) + 1 if before in ids else 0 if before is None else len(ids)
+            self.items.insert(at, answer.item("completed" if status == "completed" else "incomplete"))
+            for item_id in ids[:at]:
+                self._heard.pop(item_id, None)  # answered
         yield from answer.done(status, details)
-
-
-def error(refusal: Refused, event_id: str | None) -> Fields:
-    """The `error` event for *refusal*; *event_id* is the client event's."""
-    return event(
-        "error",
-        error={
-            "type": "invalid_request_error",
-            "code": refusal.code,
-            "message": refusal.message,
-            "param": refusal.param,
-            "event_id": event_id,
-        },
-    )
-
-
-def _event_id(message: bytes) -> str | None:
-    try:
-        event_id = from_json(message)["event_id"]
-    except (ValueError, TypeError, KeyError):
-        return None
-    return event_id if isinstance(event_id, str) else None
 
 
 def encoded(pcm: bytes, audio_format: str) -> bytes:
@@ -413,7 +398,7 @@ def encoded(pcm: bytes, audio_format: str) -> bytes:
 
 def _decoded(audio: bytes, audio_format: str) -> bytes:
     if audio_format == "audio/pcm":
-        return audio[: len(audio) & ~1]
+        return audio
     return g711.decode_ulaw(audio) if audio_format == "audio/pcmu" else g711.decode_alaw(audio)
 
 
@@ -433,28 +418,8 @@ def _merged(old: Fields, change: Fields) -> Fields:
 
 
 def _dumped(part: Any) -> Fields:
-    return part.model_dump(mode="json", exclude_unset=True) if part else {}
+    return part.model_dump(mode="json", exclude_none=True) if part else {}
 
 
 def _without_sound(part: Fields) -> Fields:
     return {"transcript": None, **{k: v for k, v in part.items() if k != "audio"}} if "audio" in part else part
-
-
-def _refusal(error: ValidationError) -> Refused:
-    """The service's words for the first thing wrong with an event."""
-    problem = error.errors(include_url=False, include_input=False)[0]
-    # A GA setting on a dated connection comes as `name (GA)`, which is not what it was called.
-    param = ".".join(str(step) for step in problem["loc"][1:]).removesuffix(" (GA)") or "type"
-    context = problem.get("ctx", {})
-    match problem["type"]:
-        case "union_tag_invalid":
-            said = f"Invalid value: '{context['tag']}'. Supported values are: {context['expected_tags']}."
-            return Refused("invalid_value", said, "type")
-        case "union_tag_not_found" | "missing":
-            return Refused("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
-        case "extra_forbidden":
-            return Refused("unknown_parameter", f"Unknown parameter: '{param}'.", param)
-        case "json_invalid":
-            return Refused("invalid_json", "The event is not a JSON object.")
-        case _:
-            return Refused("invalid_type", f"Invalid type for '{param}': {problem['msg']}.", param)

@@ -15,7 +15,8 @@ ONSET_FRAMES = 3
 
 @dataclass(frozen=True)
 class SpeechStarted:
-    """*at_ms* counts from the first byte appended, and includes the padding kept before the speech."""
+    """*at_ms* counts from the first byte appended, and includes the padding kept before the speech, as far as it is
+    not part of the turn before."""
 
     at_ms: int
 
@@ -30,7 +31,7 @@ class SpeechStopped:
 class TurnDetector:
     """Listens to PCM16 mono at *rate* Hz, in pieces of any size.
 
-    *threshold* is the service's, 0 to 1: at 0.5, a frame louder than about -36 dBFS is speech.
+    *threshold* is the service's, 0 to 1: at 0.5, a frame louder than -34 dBFS is speech, and a fan is not.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class TurnDetector:
     ) -> None:
         self.speaking = False
         self._frame_bytes = rate * FRAME_MS // 1000 * 2
-        self._loud = 10 ** ((-50 + 28 * threshold) / 20)
+        self._loud = 10 ** ((-48 + 28 * threshold) / 20)
         self._padding_ms = prefix_padding_ms
         self._frames_to_stop = max(1, math.ceil(silence_duration_ms / FRAME_MS))
         self._pending = bytearray()
@@ -46,6 +47,7 @@ class TurnDetector:
         self._run = 0  # frames in a row that speak against the present state
         self._onset_ms = 0
         self._spoken_ms = 0
+        self._free_from_ms = 0  # what was heard before belongs to an earlier turn
 
     def feed(self, pcm: bytes) -> Iterator[SpeechStarted | SpeechStopped]:
         """What *pcm* changes, in order."""
@@ -63,12 +65,12 @@ class TurnDetector:
         self._run = self._run + 1 if loud != self.speaking else 0
         if self.speaking and self._run >= self._frames_to_stop:
             self._spoken_ms += self._open_ms()
-            self.speaking, self._run = False, 0
+            self.speaking, self._run, self._free_from_ms = False, 0, self._now_ms
             return SpeechStopped(self._now_ms)
         if not self.speaking and self._run >= ONSET_FRAMES:
             self._onset_ms = self._now_ms - self._run * FRAME_MS
             self.speaking, self._run = True, 0
-            return SpeechStarted(max(0, self._onset_ms - self._padding_ms))
+            return SpeechStarted(max(self._free_from_ms, self._onset_ms - self._padding_ms))
         return None
 
     def _open_ms(self) -> int:

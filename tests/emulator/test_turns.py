@@ -86,7 +86,7 @@ def test_prefix_padding_reaches_back_but_not_before_the_beginning(prefix_padding
 
 @pytest.mark.parametrize(
     ("threshold", "decibels", "heard"),
-    [(0.0, -48, 1), (0.0, -52, 0), (0.5, -34, 1), (0.5, -38, 0), (1.0, -20, 1), (1.0, -24, 0)],
+    [(0.0, -46, 1), (0.0, -50, 0), (0.5, -32, 1), (0.5, -36, 0), (1.0, -18, 1), (1.0, -22, 0)],
 )
 def test_the_threshold_says_how_loud_speech_is(threshold: float, decibels: float, heard: int) -> None:
     amplitude = 10 ** (decibels / 20) * 2**0.5  # of a sine with that level

@@ -1,0 +1,116 @@
+"""What the service refuses, and in which words: the checks behind its `error` events. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from ..events import Message
+from .answer import Fields, event
+
+
+class Refused(Exception):
+    """An event that the service answers with an `error`."""
+
+    def __init__(self, code: str, message: str, param: str | None = None) -> None:
+        self.code, self.message, self.param = code, message, param
+        super().__init__(message)
+
+
+def error_event(refusal: Refused, message: bytes) -> Fields:
+    """The `error` event for *refusal*, with the id of the client event in *message* if it can be read."""
+    return event(
+        "error",
+        error={
+            "type": "invalid_request_error",
+            "code": refusal.code,
+            "message": refusal.message,
+            "param": refusal.param,
+            "event_id": _event_id(message),
+        },
+    )
+
+
+def _event_id(message: bytes) -> str | None:
+    try:
+        event_id = from_json(message)["event_id"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return event_id if isinstance(event_id, str) else None
+
+
+_NULLABLE = frozenset(
+    "transcription noise_reduction turn_detection idle_timeout_ms language prompt tracing include reasoning".split()
+)
+_VALUES: dict[str, tuple[Any, ...]] = {
+    "session.output_modalities": (["audio"], ["text"]),
+    "response.output_modalities": (["audio"], ["text"]),
+    "format.type": ("audio/pcm", "audio/pcmu", "audio/pcma"),
+    "format.rate": (24000,),
+    "turn_detection.type": ("server_vad", "semantic_vad"),
+}
+_RANGES = {"threshold": (0, 1), "prefix_padding_ms": (0, 60_000), "silence_duration_ms": (0, 60_000)}
+
+
+def check(settings: Fields, where: str) -> None:
+    """Raises `Refused` for a setting that has the right type, and a value that the service does not have."""
+    for name, value in settings.items():
+        path, key = f"{where}.{name}", f"{where.rpartition('.')[2]}.{name}"
+        if value is None and name not in _NULLABLE and key != "transcription.model":
+            raise Refused("invalid_type", f"Invalid type for '{path}': expected a value, but got null.", path)
+        if isinstance(value, dict) and name in ("audio", "input", "output", "format", "turn_detection"):
+            check(value, path)
+        if key in _VALUES and value not in _VALUES[key]:
+            supported = ", ".join(str(known) for known in _VALUES[key])
+            raise Refused("invalid_value", f"Invalid value for '{path}'. Supported values are: {supported}.", path)
+        if name in _RANGES and isinstance(value, int | float):
+            low, high = _RANGES[name]
+            if not low <= value <= high:
+                raise Refused("invalid_value", f"Invalid value for '{path}': it must be from {low} to {high}.", path)
+
+
+def check_message(message: Message) -> None:
+    if message.role not in ("user", "assistant", "system"):
+        raise Refused("invalid_value", "Supported values for 'item.role' are: user, assistant, system.", "item.role")
+    if message.content is None:
+        raise Refused("missing_required_parameter", "Missing required parameter: 'item.content'.", "item.content")
+    for at, part in enumerate(message.content):
+        for kind, name in (("input_text", "text"), ("output_text", "text"), ("input_audio", "audio")):
+            if part.type == kind and getattr(part, name) is None:
+                param = f"item.content[{at}].{name}"
+                raise Refused("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
+
+
+def _param(loc: tuple[int | str, ...], message: bytes, missing: bool) -> str:
+    """*loc* as the service writes it (`item.content[0].text`), without the names of unions that pydantic puts in."""
+    said, here = "", from_json(message)
+    for at, step in enumerate(loc):
+        try:
+            here = here[step]
+        except (KeyError, IndexError, TypeError):
+            if not (missing and at == len(loc) - 1):
+                continue
+        said += f"[{step}]" if isinstance(step, int) else f".{step}"
+    # A GA setting on a dated connection comes as `name (GA)`, which is not what it was called.
+    return said.lstrip(".").removesuffix(" (GA)") or "type"
+
+
+def refusal_of(error: ValidationError, message: bytes) -> Refused:
+    """The service's words for the first thing wrong with an event."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    if problem["type"] == "json_invalid":
+        return Refused("invalid_json", "The event is not a JSON object.")
+    param = _param(problem["loc"][1:], message, problem["type"] == "missing")
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "union_tag_invalid":
+            said = f"Invalid value: '{context['tag']}'. Supported values are: {context['expected_tags']}."
+            return Refused("invalid_value", said, "type")
+        case "union_tag_not_found" | "missing":
+            return Refused("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
+        case "extra_forbidden":
+            return Refused("unknown_parameter", f"Unknown parameter: '{param}'.", param)
+        case _:
+            return Refused("invalid_type", f"Invalid type for '{param}': {problem['msg']}.", param)
