@@ -42,8 +42,8 @@ async def main(question: Path) -> None:
                     answer += sound
                 case ResponseOutputAudioTranscriptDelta(delta=text):
                     print(text, end="", flush=True)
-                case ResponseDone():
-                    break
+                case ResponseDone(response=response) if response.status != "cancelled":
+                    break  # one that was cancelled: the question went on after a pause
                 case _:
                     pass
         print(f"\n({pcm.duration(answer):.1f} s of sound)")

@@ -180,7 +180,7 @@ class WebSocket:
             self._failure = exc
             self._room.set()
             # What the peer said last, why it hangs up perhaps, may still be there to be read.
-            with move_on_after(LAST_WORDS):
+            with move_on_after(LAST_WORDS, shield=True):
                 await self._ended.wait()
             self._fail(exc)
         finally:
@@ -230,12 +230,14 @@ class WebSocket:
             self._asked = True
             self.protocol.send_close(code, reason)
             self._work.set()
-        with move_on_after(timeout, shield=True):
-            await self._ended.wait()
-            self._finishing = True  # the answer to the peer's close frame may still have to be written
-            self._work.set()
-            await self._drained.wait()
-        self._fail(None)
+        try:
+            with move_on_after(timeout, shield=True):
+                await self._ended.wait()
+                self._finishing = True  # the answer to the peer's close frame may still have to be written
+                self._work.set()
+                await self._drained.wait()
+        finally:  # a Ctrl-C, and asyncio's own cancellation, know no shield; nothing else would end the two tasks
+            self._fail(None)
 
     def _fail(self, failure: BaseException | None) -> None:
         self._failure = self._failure or failure
@@ -246,19 +248,22 @@ class WebSocket:
     def _end(self) -> None:
         if self.ending is not None:
             return
-        protocol = self.protocol
-        close = protocol.close_rcvd
-        if close is not None:
-            self.ending = Ending(close.code, close.reason, self._asked)
-        elif protocol.parser_exc is not None and protocol.close_sent is not None and not self._asked:
-            # This side refused what came: too big, or not the protocol.
-            sent = protocol.close_sent
-            self.ending = Ending(sent.code, sent.reason, asked=False, cause=protocol.parser_exc)
-        else:
-            self.ending = Ending(1006, "", self._asked, cause=self._failure)
+        self.ending = self.foreseen or Ending(1006, "", self._asked, cause=self._failure)
         self._ended.set()
         self._room.set()
         self._work.set()  # there may be a last frame to send: an answer, or why this side gave up
+
+    @property
+    def foreseen(self) -> Ending | None:
+        """How it will end, though what came before the end may not have been delivered yet; None if that is open."""
+        protocol = self.protocol
+        if protocol.close_rcvd is not None:
+            return Ending(protocol.close_rcvd.code, protocol.close_rcvd.reason, self._asked)
+        if protocol.parser_exc is not None and protocol.close_sent is not None and not self._asked:
+            # This side refused what came: too big, or not the protocol.
+            sent = protocol.close_sent
+            return Ending(sent.code, sent.reason, asked=False, cause=protocol.parser_exc)
+        return self.ending
 
 
 async def open_client(

@@ -14,8 +14,9 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, overload
+from urllib.parse import urlsplit
 
-from anyio import BrokenResourceError, fail_after
+from anyio import BrokenResourceError, move_on_after
 from anyio.abc import ByteStream
 from pydantic_core import from_json, to_json
 from websockets.exceptions import InvalidHandshake
@@ -208,7 +209,7 @@ class Connection:
 
     def _ended(self) -> ConnectionClosed:
         """The error that says how it ended; a new one each time, for each caller has its own traceback."""
-        ending = self._websocket.ending
+        ending = self._websocket.foreseen
         if ending is None or ending.asked:
             return ConnectionClosed("this connection was closed")
         if ending.code == 1000 and self._open_response is None:
@@ -217,7 +218,7 @@ class Connection:
                 reason=ending.reason,
             )
         said = f"close {ending.code}" if ending.code != 1006 else "no close frame"
-        for more in (ending.reason, str(ending.cause or "")):
+        for more in dict.fromkeys((ending.reason, _words(ending.cause))):  # what this side refused is both
             said += f": {more}" if more else ""
         cut = f", in the middle of response {self._open_response}" if self._open_response else ""
         error = ConnectionLost(
@@ -277,13 +278,11 @@ async def connect(
     signer = resolve_credential(api_key, credential)
     streams: list[ByteStream] = []
     try:
-        try:
-            with fail_after(open_timeout):
-                websocket, request_id = await _open(
-                    url, signer, own, ssl_context, max_message_size, opened=streams.append
-                )
-        except TimeoutError as exc:
-            raise ConnectError(f"{target.host} did not answer within {open_timeout:g} s") from exc
+        websocket = request_id = None
+        with move_on_after(open_timeout):
+            websocket, request_id = await _open(url, signer, own, ssl_context, max_message_size, opened=streams.append)
+        if websocket is None:
+            raise ConnectError(f"{target.host} did not answer within {open_timeout:g} s")
         connection = Connection(
             websocket, target, inbox_limit=inbox_limit, close_timeout=close_timeout, request_id=request_id
         )
@@ -319,7 +318,8 @@ async def _open(
     try:
         response, websocket = await open_client(stream, url, ours, max_message_size=max_message_size)
     except (InvalidHandshake, EOFError, OSError, BrokenResourceError) as exc:
-        raise ConnectError(f"the server did not answer as a websocket server does: {exc}") from exc
+        host = urlsplit(url).netloc
+        raise ConnectError(f"{host} did not answer as a websocket server does: {_words(exc)}") from exc
     if websocket is None:
         raise HandshakeError(_refusal(response))
     return websocket, request_id_of(_lower(response))
@@ -332,8 +332,13 @@ def _refusal(response: HttpResponse) -> Refusal:
         said = from_json(body)["error"]
         code, message = said.get("code"), said.get("message")
     except (ValueError, TypeError, KeyError, AttributeError):
-        code, message = None, body[:200].decode("utf-8", "replace").strip()
+        code, message = None, " ".join(body[:200].decode("utf-8", "replace").split())
     return Refusal(response.status_code, _lower(response), body, str(code) if code else None, str(message or ""))
+
+
+def _words(error: BaseException | None) -> str:
+    """What went wrong, in the network's own words where there are some."""
+    return "" if error is None else str(error.__cause__ or error) or type(error).__name__
 
 
 def _lower(response: HttpResponse) -> dict[str, str]:

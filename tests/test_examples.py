@@ -20,11 +20,6 @@ PATIENCE = 60.0
 Said = tuple[int, str, str]
 
 
-def bug(reason: str) -> pytest.MarkDecorator:
-    """A test of what should be and is not yet; strict, so that who mends it hears of it and takes the mark away."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `stream_pipeline.py` writes."""
@@ -82,7 +77,6 @@ def test_ask_prints_the_answer(said: dict[str, Said]) -> None:
     assert "(0.0 s" not in said["ask.py"][1]
 
 
-@bug("examples/ask.py ends with the first response, which a question that goes on has cancelled")
 def test_ask_takes_a_question_of_ones_own(said: dict[str, Said]) -> None:
     """One with commas in it."""
     code, out, err = said["ask.py story.wav"]

@@ -11,6 +11,7 @@ from .._version import __version__
 from ..errors import RealtimeError
 from . import ask, emulate
 from .exit_codes import exit_code
+from .screen import printable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _explain(error: BaseException, command: str) -> int:
     said = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
-    print(f"realtime-azure {command}: {said}", file=sys.stderr)
+    print(f"realtime-azure {command}: {printable(said)}", file=sys.stderr)
     return exit_code(error)
 
 

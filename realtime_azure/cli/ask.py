@@ -20,7 +20,7 @@ from ..audio import pcm, wav
 from ..connection import Connection, connect
 from ..emulator import serve
 from ..endpoint import Endpoint
-from ..errors import ConfigurationError, ConnectionClosed, RealtimeError
+from ..errors import AudioFileError, ConfigurationError, ConnectionClosed, RealtimeError
 from ..events import (
     ConversationItemInputAudioTranscriptionCompleted,
     ConversationItemInputAudioTranscriptionDelta,
@@ -165,16 +165,20 @@ def run(options: argparse.Namespace) -> int:
         anyio.run(_ask, options, asked, screen)
     except (RealtimeError, KeyboardInterrupt) as exc:
         error = exc
-    written = _write_answer(options.output, asked)
+    written = None
+    try:
+        written = _write_answer(options.output, asked)
+    except AudioFileError as exc:
+        error = error or exc
     if options.json:
         _print_json(asked, written, error)
-        return exit_code(error) if error is not None else 0
-    _report(asked, screen, options.output, written)
-    if error is not None:
-        raise error
-    if options.play:
+    else:
+        _report(asked, screen, options.output, written)
+        if error is not None:
+            raise error
+    if options.play and error is None:
         anyio.run(_play, asked, screen, written)
-    return 0
+    return exit_code(error) if error is not None else 0
 
 
 def _write_answer(output: Path | None, asked: Asked) -> Path | None:
@@ -187,18 +191,21 @@ def _write_answer(output: Path | None, asked: Asked) -> Path | None:
 
 def _report(asked: Asked, screen: Screen, output: Path | None, written: Path | None) -> None:
     screen.end_stream("answer", "" if asked.done else asked.answer)
+    screen.clear()
     if asked.done is not None:
         latency = asked.latency_ms()
         since = "end of speech" if asked.text is None else "question"
-        first = latency["first_audio"] if latency["first_audio"] is not None else latency["first_text"]
-        screen.line("latency", f"{since} → first sound {first} ms · total {latency['total']} ms")
+        kind = "sound" if latency["first_audio"] is not None else "text"
+        first = latency["first_audio"] if kind == "sound" else latency["first_text"]
+        until = f"{since} → first {kind} {first} ms · " if first is not None else ""
+        screen.line("latency", f"{until}total {latency['total']} ms")
     if asked.usage is not None:
         screen.line("usage", f"{asked.usage.input_tokens} tokens in · {asked.usage.output_tokens} out")
     seconds = pcm.duration(asked.sound)
     if written is not None:
         whole = "" if asked.status == "completed" else " (incomplete: this is what was received)"
         screen.line("sound", f"{written} ({seconds:.1f} s){whole}")
-    elif output is not None:
+    elif output is not None and asked.started is not None and not asked.sound:
         screen.line("sound", f"{output} was not written: no sound came")
 
 
@@ -213,7 +220,8 @@ def _print_json(asked: Asked, written: Path | None, error: BaseException | None)
             **{name: value for name, value in facts.items() if value},
             "exit_code": exit_code(error),
         }
-    print(json.dumps(said, ensure_ascii=False))
+    # ASCII, for a reader of any encoding; flushed, for one who has gone (`| head`) to be noticed here.
+    print(json.dumps(said), flush=True)
 
 
 async def _play(asked: Asked, screen: Screen, written: Path | None) -> None:
@@ -240,10 +248,17 @@ def _check(options: argparse.Namespace) -> None:
     output: Path | None = options.output
     if output is None:
         return
-    if output.is_dir() or not output.absolute().parent.is_dir():
+    if not _may_be_file(output):
         raise ConfigurationError(f"--output: {output} cannot be a file: choose a name in a folder that exists")
     if options.question is not None and _is_same_file(output, options.question):
         raise ConfigurationError(f"--output: {output} is the question; choose another name")
+
+
+def _may_be_file(path: Path) -> bool:
+    try:
+        return path.absolute().parent.is_dir() and not path.is_dir()
+    except OSError:  # too long a name, or a folder that may not be searched
+        return False
 
 
 def _is_same_file(one: Path, other: Path) -> bool:
@@ -300,6 +315,12 @@ def _session(options: argparse.Namespace, asked: Asked) -> dict[str, Any]:
     return session
 
 
+def _speech_ends_ms(sound: bytes) -> int:
+    """Where the last of *sound* that may be speech ends: no pause before it is the end of the question."""
+    loud = [place for place, piece in enumerate(pcm.chunks(sound, PIECE_MS), 1) if pcm.level(piece) > SPEECH_LEVEL]
+    return min(loud[-1] * PIECE_MS, round(pcm.duration(sound) * 1000)) if loud else 0
+
+
 class _Dialogue:
     """One question and its answer: one task sends, one listens; `_settled` says when all is said."""
 
@@ -342,6 +363,7 @@ class _Dialogue:
 
     async def _speak(self, sound: bytes) -> None:
         total = pcm.duration(sound)
+        self._speech_ends_ms = _speech_ends_ms(sound)
         start = current_time()
         sent = 0.0
         for piece in pcm.chunks(sound, PIECE_MS):
@@ -349,7 +371,6 @@ class _Dialogue:
             sent = await self._send_piece(piece, start, sent)
             if loudness > SPEECH_LEVEL:
                 self._asked.speech_ended = current_time()
-                self._speech_ends_ms = round(sent * 1000)
             self._screen.meter("sending", loudness, f"{sent:.1f} / {total:.1f} s")
         self._asked.speech_ended = self._asked.speech_ended or current_time()
         for piece in pcm.chunks(pcm.silence(SILENCE_SECONDS), PIECE_MS):
@@ -385,7 +406,7 @@ class _Dialogue:
             event = await self._next()
             if event is not None:
                 self._hear(event)
-        with move_on_after(TRANSCRIPT_PATIENCE):
+        with move_on_after(TRANSCRIPT_PATIENCE), suppress(ConnectionClosed):
             while self._transcripts_owed > 0:
                 self._hear(await self._connection.receive())
 
@@ -452,7 +473,7 @@ class _Dialogue:
         """The question goes on after a pause: what was answered to its first part is not the answer."""
         asked = self._asked
         if asked.answer or asked.sound:
-            self._screen.end_stream("answer", asked.answer)
+            self._screen.end_stream("answer", "" if asked.done else asked.answer)
             self._screen.note("(the question goes on, so that answer does not count)")
         asked.answer, asked.status, asked.usage = "", None, None
         asked.sound.clear()

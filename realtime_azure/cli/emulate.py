@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import signal
 from typing import Any
 
@@ -47,21 +48,25 @@ def run(options: argparse.Namespace) -> int:
         anyio.run(_serve, options)
     except KeyboardInterrupt:
         print("stopped")
+    except BrokenPipeError:
+        raise  # nobody reads what it says
     except OSError as exc:
-        where = f"{options.host}:{options.port}"
+        other = "--port (0 picks one)" if exc.errno in {errno.EADDRINUSE, errno.EACCES} else "--host"
         said = exc.strerror or str(exc)
-        raise ConfigurationError(f"cannot listen on {where}: {said}; choose another --port (0 picks one)") from exc
+        raise ConfigurationError(
+            f"cannot listen on {options.host}:{options.port}: {said}; choose another {other}"
+        ) from exc
     return 0
 
 
 async def _serve(options: argparse.Namespace) -> None:
     async with serve(
-        host=options.host, port=options.port, api_key=options.api_key, deployments=options.deployment
+        host=options.host, port=options.port, api_key=options.api_key or None, deployments=options.deployment
     ) as emulator:
         print(f"realtime_azure emulator {__version__} at {emulator.url} (Ctrl-C stops it)")
         print(f"  it {'transcribes and speaks by itself' if emulator.voice else 'answers with recorded speech'}")
         print(f"  export AZURE_OPENAI_ENDPOINT={emulator.url}")
-        if options.api_key is None:
+        if not options.api_key:
             print(f"  export AZURE_OPENAI_API_KEY={emulator.api_key}")
         print(f"  export AZURE_OPENAI_DEPLOYMENT_NAME={(options.deployment or ['any-name'])[0]}")
         print("  export OPENAI_API_VERSION=v1", flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from anyio import move_on_after, run_process
@@ -17,6 +18,9 @@ PLAYERS: tuple[tuple[str, ...], ...] = (
     ("play", "-q"),
 )
 
+PATIENCE = 5.0
+"""How many seconds longer than the sound a player may take."""
+
 
 async def play(path: Path, seconds: float) -> str | None:
     """Plays *path*, which lasts *seconds*; the player's name, or None where no player is there and works."""
@@ -25,7 +29,7 @@ async def play(path: Path, seconds: float) -> str | None:
         if found is None:
             continue
         # A player may hang on a sound card that is not there.
-        with move_on_after(seconds + 5):
+        with move_on_after(seconds + PATIENCE), suppress(OSError):  # OSError: it cannot be started
             done = await run_process(
                 [found, *arguments, str(path)], check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
             )

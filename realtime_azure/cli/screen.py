@@ -5,11 +5,17 @@ In a pipe every line is whole and plain. Nothing is said when the output is for 
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TextIO
 
 LABEL = 9
 METER = 24
+
+
+def printable(text: str) -> str:
+    """*text* as it may be let loose on a terminal: no escape sequences, no line of its own."""
+    return "".join(char if char.isprintable() else " " for char in text)
 
 
 class Screen:
@@ -20,17 +26,18 @@ class Screen:
         self._silent = silent
         self.live = self._out.isatty() and not silent
         self._streaming: str | None = None
+        self._streamed: set[str] = set()  # labels whose text was shown as it came, so far
         self._status = False
         self._fancy = _can_encode(self._out, "█→·")
 
     def line(self, label: str, text: str) -> None:
         """A whole line: *label* and *text*."""
-        self._clear()
+        self.clear()
         self._write(f"{label:<{LABEL}} {self._plain(text)}\n")
 
     def note(self, text: str) -> None:
         """A remark, on a line of its own."""
-        self._clear()
+        self.clear()
         self._write(f"{self._plain(text)}\n")
 
     def meter(self, label: str, level: float, text: str) -> None:
@@ -48,19 +55,22 @@ class Screen:
         if not self.live:
             return
         if self._streaming != label:
-            self._clear()
+            self.clear()
             self._write(f"{label:<{LABEL}} ")
             self._streaming = label
+            self._streamed.add(label)
         self._write(self._plain(text))
 
     def end_stream(self, label: str, text: str) -> None:
         """Ends the line of *label*; where it was not shown as it came, *text* is shown now, whole."""
         if self._streaming == label:
-            self._clear()
-        elif text:
+            self.clear()
+        elif text and label not in self._streamed:
             self.line(label, text)
+        self._streamed.discard(label)
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Leaves the cursor at the beginning of a line that is empty."""
         if self._streaming is not None:
             self._write("\n")
             self._streaming = None
@@ -69,23 +79,26 @@ class Screen:
             self._status = False
 
     def _plain(self, text: str) -> str:
-        # What the service sends is not let loose on the terminal: no escape sequences, no line of its own.
-        shown = "".join(char if char.isprintable() else " " for char in text)
-        if self._fancy:
-            return shown
-        return (
-            shown.replace("→", "->").replace("·", "-").encode(self._out.encoding, "replace").decode(self._out.encoding)
-        )
+        shown = printable(text)
+        if not self._fancy:
+            shown = shown.replace("→", "->").replace("·", "-")
+        encoding = self._out.encoding or "utf-8"  # none: it is in memory
+        return shown.encode(encoding, "replace").decode(encoding)
 
     def _write(self, text: str) -> None:
-        if not self._silent:
+        if self._silent:
+            return
+        try:
             self._out.write(text)
             self._out.flush()
+        except BrokenPipeError:
+            # Whoever read the lines has gone (`| head`), but the answer may be wanted in its file.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
 
 def _can_encode(out: TextIO, text: str) -> bool:
     try:
-        text.encode(out.encoding or "ascii")
+        text.encode(out.encoding or "utf-8")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

@@ -19,11 +19,6 @@ from . import COMMAND, ROOT, environment
 PATIENCE = 20.0
 
 
-def bug(reason: str) -> pytest.MarkDecorator:
-    """A test of what should be and is not yet; strict, so that who mends it hears of it and takes the mark away."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 class Emulating:
     """The command, when it serves; *exports* is what it says to configure."""
 
@@ -206,14 +201,12 @@ def test_a_port_that_is_none(capsys: pytest.CaptureFixture[str], port: str) -> N
     assert f"{port!r} is not a port; give a number from 0 to 65535" in capsys.readouterr().err
 
 
-@bug("emulate.run: it makes a key where an empty one was given, and does not print it")
 def test_an_empty_key_is_not_a_secret_one() -> None:
     """As of `--api-key "$UNSET"`: nobody could connect."""
     with emulate("--api-key", "") as running:
         assert running.exports["AZURE_OPENAI_API_KEY"]
 
 
-@bug("emulate.run takes every OSError for one of the port's")
 def test_a_reader_who_leaves_is_not_a_port_that_is_taken() -> None:
     """As in `emulate | true`."""
     with subprocess.Popen(

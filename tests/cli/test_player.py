@@ -19,11 +19,6 @@ from realtime_azure.emulator import serve
 Install = Callable[[str, str], None]
 
 
-def bug(reason: str) -> pytest.MarkDecorator:
-    """A test of what should be and is not yet; strict, so that who mends it hears of it and takes the mark away."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     """Makes players, on a machine that has no other program than those."""
@@ -107,7 +102,6 @@ async def test_a_player_that_hangs_is_ended_and_the_next_one_tried(
         os.kill(pid, 0)
 
 
-@bug("player.play: what cannot be started raises, and no other player is tried")
 @pytest.mark.anyio
 async def test_a_player_that_cannot_be_started_gives_way_to_the_next(
     install: Install, sound: Path, tmp_path: Path
@@ -151,7 +145,6 @@ def test_a_machine_without_a_player_is_told_where_the_answer_is(
 
 
 @pytest.mark.usefixtures("swift")
-@bug("ask.run: with --json it returns before it plays")
 def test_an_answer_in_json_is_played_too(install: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     install("paplay", records(tmp_path / "calls"))
     assert main(["ask", "--text", "hello", "--play", "--json"]) == 0

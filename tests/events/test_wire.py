@@ -626,7 +626,6 @@ def test_unreadable_parts_are_named_by_their_place_in_the_message() -> None:
     assert [problem.split(": ")[0] for problem in event.problems] == ["rate_limits.1", "rate_limits.3"]
 
 
-@pytest.mark.xfail(strict=True, reason="what a second reading finds is named by its place in what the first one left")
 def test_a_part_that_is_given_up_in_the_end_keeps_its_own_place_and_leaves_the_others_theirs() -> None:
     """An item whose type cannot be read is given up only when it is read again, without the type."""
     event = decode(wire({"type": "response.done", "response": {"output": [5, {"type": 5}, {"type": "new"}]}}))
