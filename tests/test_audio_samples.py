@@ -81,7 +81,7 @@ def test_the_emulator_has_its_whole_voice() -> None:
 
 @pytest.mark.parametrize("name", FRAGMENTS + NUMBERS)
 def test_a_fragment_of_the_emulator_is_speech_from_edge_to_edge(name: str) -> None:
-    assert (SPEECH / f"{name}.wav").read_bytes()[20:28] == b"\x01\0\x01\0\x80\x3e\0\0"  # PCM, mono, 16 kHz
+    assert (SPEECH / f"{name}.wav").read_bytes()[20:28] == b"\x01\0\x01\0\xc0\x5d\0\0"  # PCM, mono, 24 kHz
     sound = wav.read(SPEECH / f"{name}.wav", rate=24000).pcm
     assert pcm.level(sound) > 0.05
     assert loudest(sound) < 32_000
