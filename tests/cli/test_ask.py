@@ -30,7 +30,6 @@ from websockets.frames import Frame, Opcode
 
 from realtime_azure import emulator
 from realtime_azure.audio import pcm, wav
-from realtime_azure.cli import ask as ask_command
 from realtime_azure.cli import main
 from realtime_azure.emulator import Reply, Turn
 
