@@ -30,7 +30,7 @@ from websockets.frames import Frame, Opcode
 
 from realtime_azure import emulator
 from realtime_azure.audio import pcm, wav
-from realtime_azure.cli import main
+from realtime_azure.cli import dialogue, main
 from realtime_azure.emulator import Reply, Turn
 
 from .. import serving
@@ -420,7 +420,7 @@ def test_the_service_hears_the_whole_recording_in_pieces_and_then_silence(
     ask: Ask, scripted: Scripted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """This service never hears the end of the speech, so the turn is ended by hand."""
-    monkeypatch.setattr(ask_command, "SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(dialogue, "SILENCE_SECONDS", 0.2)
     heard: list[dict[str, Any]] = []
 
     async def script(peer: Peer) -> None:
