@@ -2,7 +2,7 @@
 
     python examples/stream_pipeline.py [ANSWER.wav]
 
-`converse` is the stage to put between a telephone line, a browser or a microphone and whatever plays.
+`speak` and `Spoken` are the stage to put between a telephone line, a browser or a microphone and whatever plays.
 It asks the emulator here.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -23,23 +22,26 @@ from realtime_azure.events import ResponseDone, ResponseOutputAudioDelta
 SAMPLE = Path(__file__).parent.parent / "audio_samples" / "question_weather.wav"
 
 
-@asynccontextmanager
-async def converse(
-    connection: Connection, heard: AsyncIterator[bytes]
-) -> AsyncGenerator[EventStream[ResponseOutputAudioDelta | ResponseDone]]:
-    """Sends what is *heard* while the block runs; gives what is to be played, as it comes."""
+async def speak(connection: Connection, heard: AsyncIterator[bytes]) -> None:
+    """Sends what is *heard*, for as long as there is something."""
+    async for piece in heard:
+        await connection.input_audio_buffer.append(piece)
 
-    async def send() -> None:
-        async for piece in heard:
-            await connection.input_audio_buffer.append(piece)
 
-    async with (
-        connection.subscribe(ResponseOutputAudioDelta, ResponseDone) as spoken,
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(send)
-        yield spoken
-        tasks.cancel_scope.cancel()
+class Spoken:
+    """The sound of one answer, as it comes: PCM16 mono at 24 kHz."""
+
+    def __init__(self, events: EventStream[ResponseOutputAudioDelta | ResponseDone]) -> None:
+        self._events = events
+
+    def __aiter__(self) -> Spoken:
+        return self
+
+    async def __anext__(self) -> bytes:
+        event = await anext(self._events)
+        if isinstance(event, ResponseDone):
+            raise StopAsyncIteration
+        return event.delta
 
 
 async def microphone(recording: Path) -> AsyncGenerator[bytes]:
@@ -57,12 +59,13 @@ async def main(answer: Path | None) -> None:
     async with (
         serve() as emulator,
         connect(emulator.url, deployment="any", api_version="v1", api_key=emulator.api_key) as connection,
-        converse(connection, microphone(SAMPLE)) as spoken,
+        connection.subscribe(ResponseOutputAudioDelta, ResponseDone) as events,
+        anyio.create_task_group() as tasks,
     ):
-        async for event in spoken:
-            if isinstance(event, ResponseDone):
-                break
-            played += event.delta
+        tasks.start_soon(speak, connection, microphone(SAMPLE))
+        async for sound in Spoken(events):
+            played += sound
+        tasks.cancel_scope.cancel()
     print(f"played {pcm.duration(played):.1f} s")
     if answer is not None:
         wav.write(answer, bytes(played))

@@ -2,7 +2,7 @@
 
     python examples/trio_assistant.py
 
-Needs `pip install 'realtime-azure[trio]'`. It asks the emulator, one question after the other.
+Needs the extra `trio`. It asks the emulator, one question after the other.
 """
 
 from __future__ import annotations

@@ -25,7 +25,6 @@ from anyio import (
 from anyio.abc import ByteStream
 from anyio.lowlevel import checkpoint
 from websockets.client import ClientProtocol
-from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
@@ -36,6 +35,9 @@ from websockets.uri import parse_uri
 READ_SIZE = 65536
 OUTBOX_LIMIT = 1 << 20
 """Bytes that may wait for the network before `send` waits too."""
+
+SERVER_MESSAGE_LIMIT = 32 << 20
+"""Bytes of one message that a server takes: an append of 15 MiB in base64 fits."""
 
 LAST_WORDS = 1.0
 """Seconds for which a peer that no longer takes what is sent may still be heard."""
@@ -291,7 +293,7 @@ async def open_client(
 
 async def receive_request(stream: ByteStream) -> tuple[ServerProtocol, Request]:
     """The server's half of the handshake, as far as the request. Raises like `open_client`."""
-    protocol = ServerProtocol(max_size=1 << 25, logger=_LOGGER)
+    protocol = ServerProtocol(max_size=SERVER_MESSAGE_LIMIT, logger=_LOGGER)
     request, *_ = await _first_event(stream, protocol)
     if not isinstance(request, Request):
         raise InvalidHandshake("unexpected request")
@@ -305,15 +307,6 @@ async def answer_request(stream: ByteStream, protocol: ServerProtocol, response:
     if response.status_code != 101:
         return None
     return WebSocket(stream, protocol)
-
-
-def json_response(status: int, reason: str, headers: Mapping[str, str], body: bytes) -> Response:
-    """An HTTP response with a JSON *body*, after which the connection is closed."""
-    all_headers = Headers(headers)
-    all_headers["Content-Type"] = "application/json"
-    all_headers["Content-Length"] = str(len(body))
-    all_headers["Connection"] = "close"
-    return Response(status, reason, all_headers, body)
 
 
 async def _first_event(

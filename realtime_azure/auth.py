@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any, Protocol, runtime_checkable
 
@@ -60,7 +59,11 @@ class BearerToken:
     async def headers(self) -> Mapping[str, str]:
         token: Any = self._token
         if callable(token):
-            token = token() if iscoroutinefunction(token) else (await to_thread.run_sync(_called, token))[0]
+            token = (
+                token()
+                if iscoroutinefunction(token)
+                else (await to_thread.run_sync(_called, token, abandon_on_cancel=True))[0]
+            )
             if isawaitable(token):
                 token = await token
             token = _fit_for_a_header(token, self._source)
@@ -102,10 +105,8 @@ def _made_of(credential: AnyCredential) -> Credential:
         return BearerToken(credential.removeprefix("Bearer "))
     # First: azure-identity's credentials may have an attribute called headers, and a class has every method.
     get_token = None if isinstance(credential, type) else getattr(credential, "get_token", None)
-    if iscoroutinefunction(get_token):
-        return BearerToken(partial(_awaited, get_token))
     if callable(get_token):
-        return BearerToken(lambda: _token_of(get_token(DEFAULT_SCOPE)))
+        return BearerToken(_azure_token(get_token))
     if isinstance(credential, Credential) and not isinstance(credential, type):
         return credential
     if callable(credential) and not isinstance(credential, type):
@@ -117,12 +118,17 @@ def _made_of(credential: AnyCredential) -> Credential:
     )
 
 
-def _token_of(answer: Any) -> Any:
-    return _awaited(lambda _scope: answer) if isawaitable(answer) else answer.token
+def _azure_token(get_token: Callable[[str], Any]) -> TokenProvider:
+    """What azure-identity's *get_token* gives, as a function that gives a token; plain and async alike."""
 
+    async def awaited(answer: Awaitable[Any] | None = None) -> str:
+        return str((await (answer or get_token(DEFAULT_SCOPE))).token)
 
-async def _awaited(get_token: Callable[[str], Awaitable[Any]]) -> Any:
-    return (await get_token(DEFAULT_SCOPE)).token
+    def called() -> str | Awaitable[str]:
+        answer = get_token(DEFAULT_SCOPE)
+        return awaited(answer) if isawaitable(answer) else str(answer.token)
+
+    return awaited if iscoroutinefunction(get_token) else called
 
 
 def _fit_for_a_header(secret: object, name: str) -> str:

@@ -48,7 +48,7 @@ from .events import (
     decode,
 )
 from .events.preview import to_dated
-from .events.wire import Bytes, checked, dump, encode_append
+from .events.wire import Bytes, checked, dump, encode_append, prepare
 from .streams import EventStream, Inbox, Subscription
 from .verbs import Conversation, InputAudioBuffer, OutputAudioBuffer, Responses, SessionVerbs, new_event_id
 
@@ -170,7 +170,8 @@ class Connection:
         try:
             await self._websocket.send(message)
         except BrokenResourceError:
-            raise self._ended() from None
+            error = self._ended()
+            raise error from error.__cause__
 
     # Ending
 
@@ -229,7 +230,7 @@ class Connection:
             session_id=self.session_id,
             last_error=self._last_error,
         )
-        error.__cause__ = ending.cause
+        error.__cause__ = ending.cause and (ending.cause.__cause__ or ending.cause)  # the network's own, behind anyio's
         return error
 
 
@@ -276,13 +277,15 @@ async def connect(
     url = target.realtime_url(call_id=call_id, intent=intent, query=query)
     own = _fit_headers(headers or {})
     signer = resolve_credential(api_key, credential)
+    prepare()
     streams: list[ByteStream] = []
     try:
         websocket = request_id = None
         with move_on_after(open_timeout):
             websocket, request_id = await _open(url, signer, own, ssl_context, max_message_size, opened=streams.append)
         if websocket is None:
-            raise ConnectError(f"{target.host} did not answer within {open_timeout:g} s")
+            who = target.host if streams else f"the credential, or {target.host},"
+            raise ConnectError(f"{who} did not answer within {open_timeout:g} s")
         connection = Connection(
             websocket, target, inbox_limit=inbox_limit, close_timeout=close_timeout, request_id=request_id
         )

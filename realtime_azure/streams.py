@@ -110,7 +110,13 @@ class EventStream(Generic[E]):
 
     @property
     def full(self) -> bool:
+        """Whether it holds as many bytes as it may; one delivery may go beyond."""
         return self._size >= self._limit
+
+    @property
+    def attended(self) -> bool:
+        """Whether somebody waits for its next event, or has been woken for it and has not run yet."""
+        return self._arrival is not None
 
     def put(self, events: Iterable[E]) -> None:
         """Adds *events*; wakes whoever waits for them."""
@@ -126,10 +132,9 @@ class EventStream(Generic[E]):
     def put_own(self, events: Iterable[ServerEvent]) -> None:
         """Adds those of *events* that this stream is for; lapses when that is too much."""
         own = [event for event in events if isinstance(event, self._types)]
-        if own:
-            self.put(own)
-            if self.full:
-                self.lapse()
+        if own and self.full and not self.attended:
+            self.lapse()
+        self.put(own)
 
     def lapse(self) -> None:
         """Gives up: what waits here is dropped, and so is what would come."""
@@ -140,10 +145,12 @@ class EventStream(Generic[E]):
         self.wake()
 
     def end(self, ended: Ended) -> None:
+        """Nothing more will come; *ended* says why to whoever has read the rest."""
         self._ended = ended
         self.wake()
 
     def wake(self) -> None:
+        """Lets whoever waits, for an event or for room, look again."""
         if self._held is not None:
             self._held.set()
         if self._arrival is not None:
@@ -208,7 +215,7 @@ class Inbox:
         room, reads = self.main.hold(), self.main.reads
         if not self._has_company():
             await room.wait()
-        elif not reads:
+        elif not reads and not self.main.attended:
             self.main.lapse()
         else:
             with move_on_after(LAPSE_AFTER):
@@ -230,7 +237,7 @@ class Inbox:
 
     def add(self, types: tuple[type[E], ...], limit: int | None) -> EventStream[E]:
         """A stream of the events of *types* from now on; `remove` it when it is no longer read."""
-        stream = EventStream(types, limit or self._limit)
+        stream = EventStream(types, self._limit if limit is None else limit)
         if self._ended is not None:
             stream.end(self._ended)
         self._subscriptions.append(stream)
@@ -267,10 +274,11 @@ class Subscription(Generic[E]):
     def __init__(self, inbox: Inbox, types: tuple[type[E], ...], limit: int | None) -> None:
         self._open = partial(inbox.add, types, limit)
         self._close = inbox.remove
+        self._streams: list[EventStream[E]] = []
 
     async def __aenter__(self) -> EventStream[E]:
-        self._stream: EventStream[E] = self._open()
-        return self._stream
+        self._streams.append(self._open())
+        return self._streams[-1]
 
     async def __aexit__(self, *_: object) -> None:
-        self._close(self._stream)
+        self._close(self._streams.pop())

@@ -1,7 +1,7 @@
 """Arithmetic on samples: what stands between a recording, a telephone line or a microphone and the service.
 
 The service hears and speaks PCM16: signed 16-bit little-endian samples, one channel, 24000 of them a second.
-Nothing here waits, and nothing needs more than the standard library (which `audioop` left with Python 3.13),
+Nothing here waits, and the arithmetic needs the standard library alone (which `audioop` left with Python 3.13),
 so that a voice can be read, levelled, resampled and written wherever Python runs.
 
 * `pcm`: level, length, silence, pieces; other sample formats and several channels made PCM16

@@ -22,7 +22,11 @@ def add_to(commands: Any) -> None:
         "answers made on this machine. Any client can use it; Ctrl-C stops it.",
         epilog="example: realtime-azure emulate --port 0 --deployment gpt-realtime",
     )
-    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="the address to listen on (%(default)s); our own client speaks http:// to this machine only",
+    )
     parser.add_argument("--port", type=_port, default=8090, help="the port; 0 picks one (%(default)s)")
     parser.add_argument("--api-key", metavar="KEY", help="the key to ask for; without it one is made and printed")
     parser.add_argument(

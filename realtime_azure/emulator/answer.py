@@ -31,7 +31,7 @@ def event(type: str, **fields: Any) -> Fields:  # noqa: A002 - the wire's word
 class Answer:
     """A response under way.
 
-    *spoken* says whether it is sound with a transcript, or text; *audio_format* is the session's output format, and
+    *spoken* says whether it is sound with a transcript, or text; *audio_output* the format and the voice, and
     *bytes_per_second* the rate of sound in it.
     """
 

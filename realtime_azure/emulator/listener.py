@@ -28,9 +28,11 @@ from websockets.exceptions import InvalidHandshake, InvalidMessage
 from websockets.http11 import Request, Response
 
 from .._tasks import service_group
-from .._websocket import WebSocket, abandon, answer_request, json_response, receive_request
+from .._websocket import WebSocket, abandon, answer_request, receive_request
+from ..audio.pcm import duration
 from ..errors import ConfigurationError
 from ..events.preview import from_dated, server_to_dated
+from ..events.wire import prepare
 from . import voice
 from .answer import Fields, event
 from .responder import Reply, Responder, Speaker, Transcriber, recorded_answer, tone
@@ -75,6 +77,7 @@ async def serve(
     """
     if not pace > 0:
         raise ConfigurationError(f"pace: {pace} is not a positive number")
+    prepare()
     can_speak = voice.available()
     rules = _Rules(
         api_key=api_key or secrets.token_hex(16),
@@ -194,7 +197,8 @@ def _signed(response: Response) -> Response:
 def refuse(status: int, code: str, message: str) -> Response:
     """An HTTP refusal in Azure's envelope."""
     body = to_json({"error": {"code": code, "message": message}})
-    return json_response(status, HTTPStatus(status).phrase, {}, body)
+    headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
+    return Response(status, HTTPStatus(status).phrase, headers, body)
 
 
 class _Line:
@@ -314,7 +318,7 @@ class _Line:
             message = f"The emulator's transcriber failed: {type(exc).__name__}"
             await self._send(event(f"{kind}.failed", **where, error={**_NO_TRANSCRIBER, "message": message}))
             return
-        usage = {"type": "duration", "seconds": round(len(due.audio) / 48000, 2)}
+        usage = {"type": "duration", "seconds": round(duration(due.audio), 2)}
         await self._send(event(f"{kind}.completed", **where, transcript=transcript, usage=usage))
 
     async def _words(self, transcriber: Transcriber, audio: bytes) -> str:
@@ -335,7 +339,6 @@ _FAILED: Fields = {
 _NO_TRANSCRIBER = {
     "type": "server_error",
     "code": "emulator_cannot_transcribe",
-    "message": "The emulator hears that somebody speaks, not the words; "
-    "pip install 'realtime-azure[emulator-voice]' lets it try.",
+    "message": "The emulator hears speech, not words; its extra emulator-voice lets it try.",
     "param": None,
 }

@@ -7,15 +7,13 @@ but this package, and never pretends: it hears that somebody spoke and for how l
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from ..audio import wav
+from ..audio import pcm, wav
 
-RATE = 24000
 _SPEECH = Path(__file__).parent / "speech"
 _NUMBERS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -93,12 +91,11 @@ def _counted(count: int, unit: str) -> tuple[list[str], list[str]]:
 
 @cache
 def _recording(name: str) -> bytes:
-    return wav.read(_SPEECH / f"{name}.wav", rate=RATE).pcm
+    return wav.read(_SPEECH / f"{name}.wav", rate=pcm.RATE).pcm
 
 
 async def tone(text: str) -> bytes:
     """A quiet tone as long as *text* would take to say, for an emulator without a voice."""
-    count = int(max(0.3, 0.06 * len(text)) * RATE)
+    count = int(max(0.3, 0.06 * len(text)) * pcm.RATE)
     period = [round(2000 * math.sin(2 * math.pi * step / 60)) for step in range(60)]  # 400 Hz
-    samples = array("h", (period * (count // 60 + 1))[:count])
-    return samples.tobytes()
+    return pcm.pack((period * (count // 60 + 1))[:count])

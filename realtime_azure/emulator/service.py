@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from .._version import __version__
 from ..audio import g711
+from ..audio.pcm import RATE, duration
 from ..audio.resample import resample
 from ..events import (
     ClientEvent,
@@ -34,7 +35,7 @@ from ..events import (
 from ..events.wire import read_client_event
 from .answer import Answer, Fields, event, new_id
 from .refusals import Refused, check, check_message, error_event, refusal_of
-from .responder import RATE, Turn
+from .responder import Turn
 from .turns import SpeechStarted, SpeechStopped, TurnDetector
 
 INSTRUCTIONS = (
@@ -319,7 +320,7 @@ class Service:
         """Keeps the sound that came with *message*; it counts as speech, for nobody sends silence in a message."""
         for part in message.content or ():
             if part.type == "input_audio" and part.audio is not None:
-                self._heard[item_id] = (part.audio, len(part.audio) / 2 / RATE)
+                self._heard[item_id] = (part.audio, duration(part.audio))
 
     def _truncate(self, item: Fields) -> None:
         if item.get("role") != "assistant":
@@ -350,7 +351,7 @@ class Service:
             conversation_id=self._conversation_id,
             input_tokens={
                 "text_tokens": len(turn.text.split()),
-                "audio_tokens": round(len(turn.audio) / 2 / RATE * 10),
+                "audio_tokens": round(duration(turn.audio) * 10),
             },
             metadata=config.metadata,
             bytes_per_second=2 * RATE if output["format"]["type"] == "audio/pcm" else 8000,

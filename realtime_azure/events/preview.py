@@ -211,6 +211,8 @@ def server_to_dated(event: Mapping[str, Any]) -> Fields | None:
         known = {path.split(".")[0] for path, *_ in _SESSION}
         session = {name: value for name, value in dated["session"].items() if name in known}
         dated["session"] = {"turn_detection": None, **_flatten(session, _SESSION, "session")}
+        # No dialect has this: an emulator says with it that it is one, whatever its session was told to be.
+        dated["session"] |= {name: value for name, value in event["session"].items() if name == "emulator"}
     if "item" in dated:
         dated["item"] = _dated_item(dated["item"])
     if "response" in dated:

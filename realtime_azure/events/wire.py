@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pybase64
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..errors import InvalidEvent
@@ -17,9 +17,9 @@ from ._base import Event
 from .client import ClientEvent, InputAudioBufferAppend, TaggedClientEvent
 from .server import ServerEvent, TaggedServerEvent, UnknownEvent
 
-# Both are built on import: the first event of a call is no time to compile a schema.
+# The first event of a call is no time to compile a schema: what reads is built on import, what writes by `prepare`.
 _SERVER: TypeAdapter[ServerEvent] = TypeAdapter(TaggedServerEvent)
-_CLIENT: TypeAdapter[ClientEvent] = TypeAdapter(TaggedClientEvent)
+_CLIENT: TypeAdapter[ClientEvent] = TypeAdapter(TaggedClientEvent, config=ConfigDict(defer_build=True))
 UnknownEvent.model_rebuild()
 _read: Callable[[bytes], ServerEvent] = _SERVER.validator.validate_json
 _HALF_A_PAIR = "half of a surrogate pair was replaced"
@@ -37,6 +37,11 @@ Bytes = bytes | bytearray | memoryview
 """What is taken where PCM is asked for."""
 
 Path = tuple[int | str, ...]
+
+
+def prepare() -> None:
+    """Builds what checks and writes client events, if it is not built yet: `connect` and the emulator call it."""
+    _CLIENT.rebuild()
 
 
 def decode(message: Bytes | str) -> ServerEvent:
