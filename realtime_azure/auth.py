@@ -59,11 +59,10 @@ class BearerToken:
     async def headers(self) -> Mapping[str, str]:
         token: Any = self._token
         if callable(token):
-            token = (
-                token()
-                if iscoroutinefunction(token)
-                else (await to_thread.run_sync(_called, token, abandon_on_cancel=True))[0]
-            )
+            if iscoroutinefunction(token):
+                token = token()
+            else:
+                (token,) = await to_thread.run_sync(_called, token, abandon_on_cancel=True)
             if isawaitable(token):
                 token = await token
             token = _fit_for_a_header(token, self._source)

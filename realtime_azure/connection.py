@@ -183,7 +183,7 @@ class Connection:
         self._inbox.end(self._ended)  # first: a full inbox would keep the service's answer from being read
         await self._websocket.aclose(timeout=self._close_timeout)
 
-    async def pump(self) -> None:
+    async def _pump(self) -> None:
         """Reads until the end; `connect` runs it."""
         await self._websocket.pump(self._deliver)
         self._inbox.end(self._ended)
@@ -290,7 +290,7 @@ async def connect(
             websocket, target, inbox_limit=inbox_limit, close_timeout=close_timeout, request_id=request_id
         )
         async with service_group() as tasks:
-            tasks.start_soon(connection.pump)
+            tasks.start_soon(connection._pump)  # pyright: ignore[reportPrivateUsage]  # `connect` makes it, and starts it
             tasks.start_soon(websocket.drain)
             if ping_interval is not None:
                 tasks.start_soon(websocket.keepalive, ping_interval, ping_timeout)

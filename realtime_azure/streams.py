@@ -50,7 +50,7 @@ class EventStream(Generic[E]):
         self._ended: Ended | None = None
         self._arrival: Event | None = None
         self._held: Event | None = None
-        self.reads = 0
+        self._reads = 0
         self._turn_events = 0
         self._turn_ends = 0.0
 
@@ -63,7 +63,7 @@ class EventStream(Generic[E]):
         if not self._events or self._turn_events > EVENTS_PER_TURN or monotonic() > self._turn_ends:
             await self._ready()
         event = self._events.popleft()
-        self.reads += 1
+        self._reads += 1
         self._size -= len(event.raw)
         if self._held is not None and self._size <= self._limit // 2:
             self._held.set()
@@ -107,6 +107,15 @@ class EventStream(Generic[E]):
     def _new_turn(self) -> None:
         self._turn_events = 0
         self._turn_ends = monotonic() + SECONDS_PER_TURN
+
+
+class Feed(EventStream[E]):
+    """A stream as the side that fills it sees it."""
+
+    @property
+    def reads(self) -> int:
+        """How many events have been handed out."""
+        return self._reads
 
     @property
     def full(self) -> bool:
@@ -192,9 +201,9 @@ class Inbox:
     """What a connection has received: the main stream, the subscriptions, and those who wait for one event."""
 
     def __init__(self, limit: int) -> None:
-        self.main: EventStream[ServerEvent] = EventStream((), limit)
+        self.main: Feed[ServerEvent] = Feed((), limit)
         self._limit = limit
-        self._subscriptions: list[EventStream[Any]] = []
+        self._subscriptions: list[Feed[Any]] = []
         self._waits: list[_Wait] = []
         self._ended: Ended | None = None
 
@@ -235,16 +244,16 @@ class Inbox:
         for wait in self._waits:
             wait.arrived.set()
 
-    def add(self, types: tuple[type[E], ...], limit: int | None) -> EventStream[E]:
+    def add(self, types: tuple[type[E], ...], limit: int | None) -> Feed[E]:
         """A stream of the events of *types* from now on; `remove` it when it is no longer read."""
-        stream = EventStream(types, self._limit if limit is None else limit)
+        stream = Feed(types, self._limit if limit is None else limit)
         if self._ended is not None:
             stream.end(self._ended)
         self._subscriptions.append(stream)
         self.main.wake()  # somebody waits beside it now
         return stream
 
-    def remove(self, stream: EventStream[Any]) -> None:
+    def remove(self, stream: Feed[Any]) -> None:
         """Ends *stream*: what came can still be read."""
         self._subscriptions.remove(stream)
         stream.end(lambda: ConnectionClosed("this subscription was left"))
@@ -274,7 +283,7 @@ class Subscription(Generic[E]):
     def __init__(self, inbox: Inbox, types: tuple[type[E], ...], limit: int | None) -> None:
         self._open = partial(inbox.add, types, limit)
         self._close = inbox.remove
-        self._streams: list[EventStream[E]] = []
+        self._streams: list[Feed[E]] = []
 
     async def __aenter__(self) -> EventStream[E]:
         self._streams.append(self._open())

@@ -1,6 +1,6 @@
 """What the command's exit codes mean, and the two endings that only a command has.
 
-0    it did what was asked
+0    it did what was asked (an answer that the service cut short is said to be incomplete)
 2    wrong usage or configuration; nothing was sent
 3    the service refused
 4    the connection was lost, or never came about

@@ -261,7 +261,7 @@ _line: RunVar[CapacityLimiter] = RunVar("realtime_azure.emulator.voice")
 async def _ask(verb: bytes, payload: bytes) -> bytes:
     if not available():
         raise ConfigurationError(
-            "the emulator has no voice here: pip install 'realtime-azure[emulator-voice]' "
+            "the emulator has no voice here: install the extra realtime-azure[emulator-voice] "
             "(pocketsphinx and espeak-ng; there is none for Python 3.14 and later)"
         )
     async with _limiter():
