@@ -42,7 +42,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
-        # `wire` builds what reads and writes events, on import; a class of its own is built when it is first used so.
+        # `wire.prepare` builds what reads and writes events; a class of its own is built when it is first used so.
         defer_build=True,
         extra="allow",
         strict=True,

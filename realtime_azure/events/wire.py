@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pybase64
@@ -17,11 +17,10 @@ from ._base import Event
 from .client import ClientEvent, InputAudioBufferAppend, TaggedClientEvent
 from .server import ServerEvent, TaggedServerEvent, UnknownEvent
 
-# The first event of a call is no time to compile a schema: what reads is built on import, what writes by `prepare`.
-_SERVER: TypeAdapter[ServerEvent] = TypeAdapter(TaggedServerEvent)
+# The first event of a call is no time to compile a schema, and neither is the import, which it would make a tenth
+# dearer: `prepare` builds these while connecting.
+_SERVER: TypeAdapter[ServerEvent] = TypeAdapter(TaggedServerEvent, config=ConfigDict(defer_build=True))
 _CLIENT: TypeAdapter[ClientEvent] = TypeAdapter(TaggedClientEvent, config=ConfigDict(defer_build=True))
-UnknownEvent.model_rebuild()
-_read: Callable[[bytes], ServerEvent] = _SERVER.validator.validate_json
 _HALF_A_PAIR = "half of a surrogate pair was replaced"
 _TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 _IN_OUR_WORDS = {
@@ -40,8 +39,18 @@ Path = tuple[int | str, ...]
 
 
 def prepare() -> None:
-    """Builds what checks and writes client events, if it is not built yet: `connect` and the emulator call it."""
+    """Builds what reads and writes events, if it is not built yet (about 20 ms): `connect` and the emulator call it.
+
+    Who decodes without a connection may call it first; else the first event does it.
+    """
+    _SERVER.rebuild()
     _CLIENT.rebuild()
+    UnknownEvent.model_rebuild()
+
+
+def _read(message: bytes) -> ServerEvent:
+    event: ServerEvent = _SERVER.validator.validate_json(message)
+    return event
 
 
 def decode(message: Bytes | str) -> ServerEvent:
