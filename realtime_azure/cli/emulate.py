@@ -46,8 +46,8 @@ def _port(text: str) -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    # An asked-for end is a clean one, by Ctrl-C or by `kill`.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # An asked-for end is a clean one, by Ctrl-C or by `kill`: the event loop knows what to do with a SIGINT.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         anyio.run(_serve, options)
     except KeyboardInterrupt:
