@@ -45,9 +45,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _interrupt(_signal: int, _frame: object) -> None:
+    signal.raise_signal(signal.SIGINT)
+
+
 def run(options: argparse.Namespace) -> int:
     # An asked-for end is a clean one, by Ctrl-C or by `kill`: the event loop knows what to do with a SIGINT.
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         anyio.run(_serve, options)
     except KeyboardInterrupt:
