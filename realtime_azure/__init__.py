@@ -6,9 +6,10 @@
 
 The house, from the ground up (a module imports from its own floor or below):
 
-    0  errors      every exception that is raised here
+    0  errors      every exception that is raised here          hints     what to try after a refusal
     1  endpoint    resource, deployment and dialect → URLs      auth      credentials → headers
        events      the protocol, typed                          audio     arithmetic on samples
+    2  backoff     whether to try again, and when
     3  streams     bounded streams of events
     4  connection  connect() and Connection                     verbs     what can be said on it
     6  emulator    the service, on your desk
@@ -22,15 +23,30 @@ from .connection import Connection, connect
 from .endpoint import Endpoint
 from .errors import (
     AudioFileError,
+    AuthenticationError,
+    BadRequest,
+    BrokenOff,
     ConfigurationError,
     ConnectError,
     ConnectionClosed,
     ConnectionLost,
+    ConnectTimeout,
+    CredentialError,
     HandshakeError,
+    HostNotFound,
     InvalidEvent,
+    NotFound,
+    OperationNotSupported,
+    PermissionDenied,
+    ProxyError,
+    RateLimited,
     RealtimeError,
+    Redirected,
+    ServerError,
     StreamBusy,
     StreamLapsed,
+    TlsError,
+    Unreachable,
 )
 from .streams import EventStream
 
@@ -46,7 +62,22 @@ __all__ = [
     "InvalidEvent",
     "AudioFileError",
     "ConnectError",
+    "CredentialError",
+    "HostNotFound",
+    "Unreachable",
+    "BrokenOff",
+    "TlsError",
+    "ConnectTimeout",
+    "ProxyError",
     "HandshakeError",
+    "Redirected",
+    "BadRequest",
+    "OperationNotSupported",
+    "AuthenticationError",
+    "PermissionDenied",
+    "NotFound",
+    "RateLimited",
+    "ServerError",
     "ConnectionClosed",
     "ConnectionLost",
     "StreamBusy",

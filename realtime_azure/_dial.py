@@ -1,53 +1,157 @@
-"""From a URL to a byte stream: TCP, and TLS with the certificate checked."""
+"""From a URL to a byte stream: TCP, a proxy where there is one, and TLS with the certificate checked."""
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 import ssl
+import sys
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from anyio import BrokenResourceError, EndOfStream, aclose_forcefully, connect_tcp
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
-from .errors import ConnectError
+from ._proxy import Proxy, connect_through, socks_stream
+from .errors import (
+    BrokenOff,
+    ConfigurationError,
+    ConnectError,
+    ConnectTimeout,
+    HostNotFound,
+    ProxyError,
+    TlsError,
+    Unreachable,
+)
 
 
-async def dial(url: str, *, ssl_context: ssl.SSLContext | None = None) -> ByteStream:
-    """A stream to the host of *url* (`ws://` or `wss://`); the caller closes it.
+async def dial(url: str, *, ssl_context: ssl.SSLContext | None = None, proxy: Proxy | None = None) -> ByteStream:
+    """A stream to the host of *url* (`ws://` or `wss://`), through *proxy* if there is one; the caller closes it.
 
     *ssl_context* replaces the default one, which checks certificate and host name against the system's trust
-    store. Raises `ConnectError`. A cancelled dial leaves nothing open.
+    store, or `SSL_CERT_FILE`. Raises the `ConnectError` that says what failed. A cancelled dial leaves nothing open.
     """
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    secure = parts.scheme == "wss"
+    host, secure = parts.hostname or "", parts.scheme == "wss"
+    port = parts.port or (443 if secure else 80)
+    context = (ssl_context or default_ssl_context()) if secure else None
+    if proxy is None:
+        stream: ByteStream = await _tcp(host, port, parts.netloc)
+    elif proxy.is_socks:
+        stream = await socks_stream(proxy, host, port)
+    else:
+        stream = await _through(proxy, host, port)
+    return stream if context is None else await _secured(stream, host, context, parts.netloc)
+
+
+async def _tcp(host: str, port: int, name: str) -> ByteStream:
     try:
-        stream: ByteStream = await connect_tcp(host, parts.port or (443 if secure else 80))
+        return await connect_tcp(host, port)
     except OSError as exc:
-        raise ConnectError(f"could not reach {parts.netloc}: {_reason(exc)}") from exc
-    if not secure:
-        return stream
+        cause = _first_cause(exc)
+        kind: type[ConnectError] = Unreachable
+        tried = "Check the endpoint's host and port, and what a firewall or a VPN lets through."
+        if isinstance(cause, socket.gaierror | UnicodeError):
+            kind, tried = HostNotFound, "Check the endpoint's name, and that this machine has a network."
+        elif getattr(cause, "errno", None) == errno.ETIMEDOUT:
+            kind = ConnectTimeout
+        raise kind(f"could not reach {name}: {reason_of(exc)}", hint=tried) from exc
+
+
+async def _through(proxy: Proxy, host: str, port: int) -> ByteStream:
+    try:
+        stream = await _tcp(proxy.host, proxy.port, proxy.shown)
+        if proxy.scheme == "https":
+            stream = await _secured(stream, proxy.host, default_ssl_context(), proxy.shown)
+    except ConnectError as exc:
+        hint = "Check the proxy (proxy=, or HTTPS_PROXY and NO_PROXY)."
+        raise ProxyError(f"no way through the proxy: {exc.said}", hint=hint) from exc
+    try:
+        await connect_through(proxy, stream, host, port)
+    except BaseException as exc:
+        await aclose_forcefully(stream)
+        if isinstance(exc, OSError | BrokenResourceError) and not isinstance(exc, ConnectError):
+            raise ProxyError(f"the proxy {proxy.shown} hung up: {reason_of(exc)}") from exc
+        raise
+    return stream
+
+
+async def _secured(stream: ByteStream, host: str, context: ssl.SSLContext, name: str) -> ByteStream:
     try:
         return await TLSStream.wrap(
             stream,
             hostname=host,
-            ssl_context=ssl_context or ssl.create_default_context(),
+            ssl_context=context,
             # A websocket ends with a close frame; waiting for TLS's own goodbye as well would only take time.
             standard_compatible=False,
         )
     except BaseException as exc:
         await aclose_forcefully(stream)
-        if isinstance(exc, (OSError, EndOfStream, BrokenResourceError)):  # an SSLError is an OSError
-            raise ConnectError(f"no secure connection to {parts.netloc}: {_reason(exc)}") from exc
-        raise
+        if not isinstance(exc, (OSError, EndOfStream, BrokenResourceError)):  # an SSLError is an OSError
+            raise
+        cause = _first_cause(exc)
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
+            raise tls_error(name, cause) from exc
+        raise BrokenOff(f"{name} hung up during the TLS handshake: {reason_of(exc)}") from exc
 
 
-def _reason(error: BaseException) -> str:
+def tls_error(name: str, error: ssl.SSLError) -> TlsError:
+    """The error for a TLS handshake with *name* that failed with *error*."""
+    return TlsError(f"no secure connection to {name}: {reason_of(error)}", hint=_tls_hint(error))
+
+
+def default_ssl_context() -> ssl.SSLContext:
+    """Checks against the system's trust store, or what `SSL_CERT_FILE` or `SSL_CERT_DIR` name instead."""
+    return _ssl_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+
+@lru_cache(maxsize=4)  # reading all that the system trusts takes milliseconds
+def _ssl_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
+    if cafile or capath:
+        try:
+            return ssl.create_default_context(cafile=cafile or None, capath=capath or None)
+        except OSError as exc:  # an SSLError is one
+            said = "it holds no certificates in PEM form" if isinstance(exc, ssl.SSLError) else exc.strerror
+            raise ConfigurationError(f"SSL_CERT_FILE: {cafile}: {said}") from exc
+    if sys.platform in {"win32", "darwin"}:
+        import truststore  # noqa: PLC0415 - only there
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ssl.create_default_context()
+
+
+def _tls_hint(error: ssl.SSLError) -> str:
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        if "CERTIFICATE" in (error.reason or "") and "ALERT" in (error.reason or ""):
+            return "The server wants a certificate of this side: ssl_context.load_cert_chain(…)."
+        return "Check that the port speaks TLS; http:// is for this machine."
+    match error.verify_code:
+        case 18 | 19 | 20 | 21:  # self-signed, or signed by someone whom nobody here knows
+            return (
+                "If a company's own authority or a proxy that looks into TLS signs here, name its certificate: "
+                "SSL_CERT_FILE=ca.pem, or ssl_context=."
+            )
+        case 9 | 10:  # not yet valid, expired
+            return "Check this machine's clock; else the certificate has to be renewed."
+        case 62 | 64:  # another host name, another address
+            return "Use the name that the certificate is for: the endpoint as the portal shows it."
+        case _:
+            return ""
+
+
+def _first_cause(error: BaseException) -> BaseException:
     """The first thing that went wrong: anyio gathers the attempts at several addresses in a group."""
     cause = error.__cause__ or error
     while isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
+    return cause
+
+
+def reason_of(error: BaseException) -> str:
+    """What went wrong, in the network's own words where there are some."""
+    cause = _first_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
         return cause.verify_message
     if isinstance(cause, ConnectionError) and cause.errno:

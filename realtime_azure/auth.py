@@ -1,82 +1,262 @@
-"""Credentials: what a caller has, made into the headers of one handshake.
+"""Credentials: what a caller has, made into the headers of one request.
 
-Headers are made anew for every handshake, so that a token is never older than the credential lets it be.
+Headers are made anew for every handshake, so that a token is never older than the credential lets it be. A token
+with a date is kept until shortly before it; whoever asks while another asks takes that answer.
 `azure.identity` is not imported: anything with its `get_token` will do.
 """
 
 from __future__ import annotations
 
+import base64
 import os
+import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from inspect import isawaitable, iscoroutinefunction
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+from weakref import WeakValueDictionary
 
-from anyio import to_thread
+from anyio import Lock, to_thread
+from anyio.lowlevel import RunVar
 
-from .errors import ConfigurationError
+from .errors import ConfigurationError, CredentialError
 
 DEFAULT_SCOPE = "https://cognitiveservices.azure.com/.default"
+"""What a token is asked for; `https://ai.azure.com/.default`, the newer name, does as well (pass it as `scope=`)."""
+
+_SOVEREIGN_SCOPES = {
+    ".azure.us": "https://cognitiveservices.azure.us/.default",
+    ".azure.cn": "https://cognitiveservices.azure.cn/.default",
+}
+REFRESH_BEFORE = 300.0
+"""Seconds before a token's end at which a new one is asked for, as azure-identity does it."""
 
 
 @runtime_checkable
 class Credential(Protocol):
-    """What a caller may bring to sign in some other way: the headers of a handshake."""
+    """What a caller may bring to sign in some other way: the headers of a request."""
 
     async def headers(self) -> Mapping[str, str]:
         """Made anew for each handshake; `{"api-key": …}` or `{"Authorization": "Bearer …"}`."""
         ...
 
 
-class _HasGetToken(Protocol):
+class HasGetToken(Protocol):
+    """An azure-identity credential, or what is shaped like one; sync or async."""
+
     def get_token(self, *scopes: str) -> Any: ...
 
 
-TokenProvider = Callable[[], str | Awaitable[str]]
-AnyCredential = Credential | _HasGetToken | TokenProvider | str
+TokenProvider: TypeAlias = Callable[[], str | Awaitable[str]]
+AnyCredential: TypeAlias = Credential | HasGetToken | TokenProvider | str
 
 
 class ApiKey:
     """A resource's key, in the `api-key` header."""
 
     def __init__(self, key: str, *, source: str = "api_key") -> None:
+        self.source = source
         self._key = _fit_for_a_header(key, source)
+
+    def __repr__(self) -> str:
+        return f"ApiKey(source={self.source!r})"
 
     async def headers(self) -> Mapping[str, str]:
         return {"api-key": self._key}
 
 
-class BearerToken:
-    """A token in the `Authorization` header, asked for at each handshake.
+@dataclass(frozen=True)
+class Token:
+    """A bearer token; *fresh_until* and *expires* are seconds since 1970, None where nobody said."""
 
-    *token* is the token itself, or a function that gives one. A plain function runs in a thread, so that one
-    which asks the network does not stop the event loop; what it returns is awaited if it can be.
+    text: str = field(repr=False)
+    fresh_until: float | None = None
+    expires: float | None = None
+
+
+class BearerToken:
+    """A token in the `Authorization` header.
+
+    *token* is the token itself, a function that gives one (a `TokenProvider`), or something with `get_token`, which is
+    asked for *scope*. What is not a coroutine runs in a thread, so that one which asks the network does not stop the
+    event loop; what it returns is awaited if it can be.
     """
 
-    def __init__(self, token: str | TokenProvider, *, source: str = "credential") -> None:
-        self._source = source
-        self._token = token if callable(token) else _fit_for_a_header(token, source)
+    def __init__(
+        self, token: str | TokenProvider | HasGetToken, *, scope: str = DEFAULT_SCOPE, source: str = "credential"
+    ) -> None:
+        self.source = source
+        self.scope = scope
+        self._given = _fit_for_a_header(token, source) if isinstance(token, str) else token
+        self._supply: _Supply | None = None
+
+    def __repr__(self) -> str:
+        return f"BearerToken(source={self.source!r})"
 
     async def headers(self) -> Mapping[str, str]:
-        token: Any = self._token
-        if callable(token):
-            if iscoroutinefunction(token):
-                token = token()
-            else:
-                (token,) = await to_thread.run_sync(_called, token, abandon_on_cancel=True)
-            if isawaitable(token):
-                token = await token
-            token = _fit_for_a_header(token, self._source)
-        return {"Authorization": f"Bearer {token}"}
+        """Asks for a token if there is none that is fresh. Raises `CredentialError` with the credential's own error."""
+        if isinstance(self._given, str):
+            return _bearer(self._given)
+        self._supply = _supply(self._given, self.scope, self.source)
+        return _bearer((await self._supply.fresh()).text)
+
+    async def renewed(self, refused: Mapping[str, str], challenge: str | None = None) -> Mapping[str, str] | None:
+        """Headers with another token than that of *refused*, which the service did not take; None if there is none.
+
+        *challenge* is the service's `WWW-Authenticate`, whose claims (continuous access evaluation) are passed on.
+        """
+        if isinstance(self._given, str):
+            return None
+        self._supply = _supply(self._given, self.scope, self.source)
+        made = _bearer((await self._supply.another(refused, _claims(challenge))).text)
+        return made if made != refused else None
 
 
-def _called(function: Callable[[], Any]) -> tuple[Any]:
-    """What *function* returns, in a tuple: trio takes a bare coroutine from a thread for a mistake."""
-    return (function(),)
+class _Supply:
+    """The tokens of one source in one event loop, for all who use it at the same time."""
+
+    def __init__(self, source: TokenProvider | HasGetToken, scope: str, name: str) -> None:
+        self._name = name
+        self._ask = _asking(source, scope)
+        self._lock = Lock()
+        self._token: Token | None = None
+        self._answers = 0
+
+    async def fresh(self, claims: str | None = None) -> Token:
+        seen = self._answers
+        async with self._lock:
+            known = self._token
+            if known is not None and (self._answers != seen or _is_fresh(known)):
+                return known
+            return await self._answered(known, claims)
+
+    async def another(self, refused: Mapping[str, str], claims: str | None) -> Token:
+        if self._token is not None and _bearer(self._token.text) == refused:
+            self._token = None
+        return await self.fresh(claims)
+
+    async def _answered(self, known: Token | None, claims: str | None) -> Token:
+        try:
+            made = await self._ask(claims)
+        except Exception as exc:
+            if known is not None and known.expires is not None and time.time() < known.expires:
+                return known  # refreshing may fail as long as the token has not ended
+            raise CredentialError(_said_of(exc)) from exc
+        _fit_for_a_header(made.text, self._name)
+        self._token, self._answers = made, self._answers + 1
+        return made
+
+
+_SUPPLIES: RunVar[WeakValueDictionary[tuple[int, str], _Supply]] = RunVar("realtime_azure.tokens")
+
+
+def _supply(source: TokenProvider | HasGetToken, scope: str, name: str) -> _Supply:
+    """The supply of *source* in this event loop. It is kept as long as anyone holds it, and holds *source* itself:
+    hence the id is its own."""
+    try:
+        supplies = _SUPPLIES.get()
+    except LookupError:
+        supplies = WeakValueDictionary()
+        _SUPPLIES.set(supplies)
+    supply = supplies.get((id(source), scope))
+    if supply is None:
+        supply = supplies[id(source), scope] = _Supply(source, scope, name)
+    return supply
+
+
+def _is_fresh(token: Token) -> bool:
+    return token.fresh_until is not None and time.time() < token.fresh_until
+
+
+def _bearer(token: str) -> Mapping[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _asking(source: TokenProvider | HasGetToken, scope: str) -> Callable[[str | None], Awaitable[Token]]:
+    """How to ask *source* for a token, with claims or without."""
+    if get_token := _method(source, "get_token"):
+        get_token_info = _method(source, "get_token_info")
+
+        async def ask_azure(claims: str | None) -> Token:
+            if get_token_info is None:
+                more = {"claims": claims} if claims else {}
+                return _dated(await _result(partial(get_token, scope, **more), like=get_token))
+            options = {"claims": claims, "enable_cae": True} if claims else {}
+            return _dated(await _result(partial(get_token_info, scope, options=options), like=get_token_info))
+
+        return ask_azure
+
+    async def ask(_claims: str | None) -> Token:
+        function: Any = source
+        return Token(await _result(function, like=function))
+
+    return ask
+
+
+def _method(source: object, name: str) -> Callable[..., Any] | None:
+    method = getattr(source, name, None)
+    return method if callable(method) else None
+
+
+def _dated(token: Any) -> Token:
+    """azure-identity's *token* (`AccessToken`, `AccessTokenInfo`) as ours."""
+    expires = float(token.expires_on)
+    refresh_on = getattr(token, "refresh_on", None)
+    return Token(token.token, min(expires - REFRESH_BEFORE, float(refresh_on or expires)), expires)
+
+
+async def _result(function: Callable[[], Any], *, like: Callable[..., Any]) -> Any:
+    """What *function* gives: called here if what it calls (*like*) is a coroutine function, else in a thread."""
+    if iscoroutinefunction(like):
+        answer = function()
+    else:
+        # In a tuple: trio takes a bare coroutine from a thread for a mistake.
+        (answer,) = await to_thread.run_sync(lambda: (function(),), abandon_on_cancel=True)
+    return await answer if isawaitable(answer) else answer
+
+
+def _claims(challenge: str | None) -> str | None:
+    """The claims that a `WWW-Authenticate` asks for, decoded; they come as base64."""
+    found = re.search(r'claims="([^"]+)"', challenge or "")
+    if found is None:
+        return None
+    try:
+        return base64.b64decode(found[1] + "=" * (-len(found[1]) % 4)).decode()
+    except ValueError:
+        return None
+
+
+_NO_ASYNCIO = re.compile(r"no (running|current) event loop")
+
+
+def _said_of(error: BaseException) -> str:
+    """The message for a credential's *error*; on trio, azure-identity's asyncio-only transports miss their loop."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if _NO_ASYNCIO.search(str(cause)):
+            return (
+                "this credential of azure.identity.aio works on asyncio only. On trio, use the credential of the same "
+                "name in azure.identity (it runs in a thread), or give this one "
+                "transport=azure.core.pipeline.transport.TrioRequestsTransport()"
+            )
+        cause = cause.__cause__ or cause.__context__
+    first, *_ = str(error).splitlines() or [""]
+    return f"the credential gave no token: {type(error).__name__}{f': {first}' if first else ''}"
+
+
+def default_scope(host: str) -> str:
+    """The scope of a token for *host*: the cloud's own (`.us`, `.cn`), else `DEFAULT_SCOPE`."""
+    name = host.partition(":")[0]
+    return next((scope for cloud, scope in _SOVEREIGN_SCOPES.items() if name.endswith(cloud)), DEFAULT_SCOPE)
 
 
 def resolve_credential(
     api_key: str | None = None,
     credential: AnyCredential | None = None,
+    *,
+    scope: str = DEFAULT_SCOPE,
     environ: Mapping[str, str] = os.environ,
 ) -> Credential:
     """The credential that was passed, else that of the environment, where a token beats a key.
@@ -88,46 +268,34 @@ def resolve_credential(
     if api_key is not None:
         return ApiKey(api_key)
     if credential is not None:
-        return _made_of(credential)
+        return _made_of(credential, scope)
     if token := environ.get("AZURE_OPENAI_AD_TOKEN"):
         return BearerToken(token, source="AZURE_OPENAI_AD_TOKEN")
     if key := environ.get("AZURE_OPENAI_API_KEY"):
         return ApiKey(key, source="AZURE_OPENAI_API_KEY")
     raise ConfigurationError(
-        "no credential: pass api_key= or set AZURE_OPENAI_API_KEY; or pass credential=, for instance "
-        "azure.identity's DefaultAzureCredential(), or set AZURE_OPENAI_AD_TOKEN"
+        "no credential: pass api_key= or set AZURE_OPENAI_API_KEY; or sign in with Microsoft Entra ID: pass "
+        "credential=DefaultAzureCredential() (from azure.identity), or set AZURE_OPENAI_AD_TOKEN"
     )
 
 
-def _made_of(credential: AnyCredential) -> Credential:
+def _made_of(credential: AnyCredential, scope: str) -> Credential:
     if isinstance(credential, str):
         return BearerToken(credential.removeprefix("Bearer "))
-    # First: azure-identity's credentials may have an attribute called headers, and a class has every method.
-    get_token = None if isinstance(credential, type) else getattr(credential, "get_token", None)
-    if callable(get_token):
-        return BearerToken(_azure_token(get_token))
-    if isinstance(credential, Credential) and not isinstance(credential, type):
+    if isinstance(credential, type):
+        raise ConfigurationError(f"credential: the class {credential.__name__}, not one of its objects: call it")
+    # First: azure-identity's credentials may have an attribute called headers.
+    token: Any = credential
+    if _method(credential, "get_token"):
+        return BearerToken(token, scope=scope)
+    if isinstance(credential, Credential):
         return credential
-    if callable(credential) and not isinstance(credential, type):
-        return BearerToken(credential)
-    made = f"the class {credential.__name__}" if isinstance(credential, type) else f"a {type(credential).__name__}"
+    if callable(credential):
+        return BearerToken(token, scope=scope)
     raise ConfigurationError(
-        f"credential: {made} is neither a token, a function that gives one, an object with "
+        f"credential: a {type(credential).__name__} is neither a token, a function that gives one, an object with "
         "get_token, nor a realtime_azure.auth.Credential"
     )
-
-
-def _azure_token(get_token: Callable[[str], Any]) -> TokenProvider:
-    """What azure-identity's *get_token* gives, as a function that gives a token; plain and async alike."""
-
-    async def awaited(answer: Awaitable[Any] | None = None) -> str:
-        return str((await (answer or get_token(DEFAULT_SCOPE))).token)
-
-    def called() -> str | Awaitable[str]:
-        answer = get_token(DEFAULT_SCOPE)
-        return awaited(answer) if isawaitable(answer) else str(answer.token)
-
-    return awaited if iscoroutinefunction(get_token) else called
 
 
 def _fit_for_a_header(secret: object, name: str) -> str:

@@ -14,29 +14,17 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, overload
-from urllib.parse import urlsplit
 
-from anyio import BrokenResourceError, move_on_after
-from anyio.abc import ByteStream
+from anyio import BrokenResourceError
 from pydantic_core import from_json, to_json
-from websockets.exceptions import InvalidHandshake
-from websockets.http11 import Response as HttpResponse
 
-from ._dial import dial
+from ._handshake import Opened, Opening, fit_headers
+from ._proxy import proxy_for
 from ._tasks import service_group
-from ._version import __version__
-from ._websocket import WebSocket, abandon, open_client
-from .auth import AnyCredential, Credential, resolve_credential
+from ._websocket import abandon
+from .auth import AnyCredential, default_scope, resolve_credential
 from .endpoint import Endpoint
-from .errors import (
-    ConfigurationError,
-    ConnectError,
-    ConnectionClosed,
-    ConnectionLost,
-    HandshakeError,
-    Refusal,
-    request_id_of,
-)
+from .errors import ConnectionClosed, ConnectionLost
 from .events import (
     ClientEvent,
     ErrorEvent,
@@ -69,18 +57,14 @@ class Connection:
     `subscribe`.
     """
 
-    def __init__(
-        self,
-        websocket: WebSocket,
-        endpoint: Endpoint,
-        *,
-        inbox_limit: int,
-        close_timeout: float,
-        request_id: str | None,
-    ) -> None:
+    def __init__(self, opened: Opened, endpoint: Endpoint, *, inbox_limit: int, close_timeout: float) -> None:
         self.endpoint = endpoint
-        self.request_id = request_id
+        self.request_id = opened.request_id
         """The service's id of the handshake (`apim-request-id`, else `x-request-id`), for Azure's support."""
+        self.client_request_id = opened.client_request_id
+        """Ours, as it was sent (`x-ms-client-request-id`)."""
+        self.region = opened.region
+        """The Azure region that answered (`x-ms-region`), if it said so."""
         self.session_id: str | None = None
         """The id of the session, once `session.created` has come."""
         self.session = SessionVerbs(self.send)
@@ -88,7 +72,7 @@ class Connection:
         self.output_audio_buffer = OutputAudioBuffer(self.send)
         self.conversation = Conversation(self.send)
         self.response = Responses(self.send)
-        self._websocket = websocket
+        self._websocket = opened.websocket
         self._inbox = Inbox(inbox_limit)
         self._close_timeout = close_timeout
         self._open_response: str | None = None
@@ -246,8 +230,13 @@ async def connect(
     intent: str | None = None,
     query: Mapping[str, str] | None = None,
     headers: Mapping[str, str] | None = None,
+    scope: str | None = None,
+    allow_insecure: bool = False,
     ssl_context: ssl.SSLContext | None = None,
-    open_timeout: float = 10.0,
+    proxy: str | bool | None = True,
+    open_timeout: float = 30.0,
+    attempt_timeout: float = 10.0,
+    max_retries: int = 2,
     close_timeout: float = 3.0,
     ping_interval: float | None = 20.0,
     ping_timeout: float = 20.0,
@@ -256,100 +245,61 @@ async def connect(
 ) -> AsyncGenerator[Connection]:
     """Opens a realtime connection for the length of the `async with`.
 
-    *endpoint* is a resource's URL or an `Endpoint`; *deployment* the name of a realtime model's deployment;
-    *api_version* `"v1"`, or a dated version for the preview protocol. Sign in with *api_key* or *credential* (a
-    token, a function that gives one, an azure-identity credential, or a `realtime_azure.auth.Credential`). What is
-    not passed comes from `AZURE_OPENAI_ENDPOINT`, `AZURE_OPENAI_REALTIME_DEPLOYMENT` (or
-    `AZURE_OPENAI_DEPLOYMENT_NAME`, or `AZURE_OPENAI_DEPLOYMENT`), `OPENAI_API_VERSION`, and `AZURE_OPENAI_AD_TOKEN` or
+    *endpoint* is a resource's URL, as the portal shows it, or an `Endpoint`; *deployment* the name of a realtime
+    model's deployment; *api_version* `"v1"`, or a dated version for the preview protocol. Sign in with *api_key* or
+    *credential*: a token, a function that gives one, an azure-identity credential (sync or async; asked for *scope*,
+    by default that of the endpoint's cloud), or a `realtime_azure.auth.Credential`. What is not passed comes from
+    `AZURE_OPENAI_ENDPOINT`, `AZURE_OPENAI_REALTIME_DEPLOYMENT` (or `AZURE_OPENAI_DEPLOYMENT_NAME`, or
+    `AZURE_OPENAI_DEPLOYMENT`), `OPENAI_API_VERSION` (or `AZURE_OPENAI_API_VERSION`), and `AZURE_OPENAI_AD_TOKEN` or
     `AZURE_OPENAI_API_KEY`.
 
     *call_id* joins a telephone or WebRTC call, *intent* `"transcription"` opens a session that only writes down.
-    *query* and *headers* are added to the handshake. *ssl_context* replaces the default, which checks certificates.
+    *query* and *headers* are added to the handshake. *allow_insecure* lets `http://` leave this machine.
+    *ssl_context* replaces the default, which checks certificates against the system's trust store, or against
+    `SSL_CERT_FILE`; a client's certificate goes into it, too. *proxy* is the URL of an HTTP or SOCKS proxy (the latter
+    needs the extra `socks`), True for what `HTTPS_PROXY` and `NO_PROXY` say, False for none.
 
-    Times are in seconds: *open_timeout* for all of the opening, *close_timeout* for the goodbye, a ping after each
-    *ping_interval* (None: never), and *ping_timeout* to answer it. *inbox_limit* and *max_message_size* are in
-    bytes: how much may wait to be read (see `realtime_azure.streams`), and how large one message may be.
+    Times are in seconds: *open_timeout* for all of the opening, *attempt_timeout* for each attempt, of which
+    *max_retries* may follow the first where that can help (429, 408, 5xx, no answer, hung up; after what
+    `retry-after` says, else a jittered half second, one, two). A 401 with a token that can be renewed is tried once
+    more. *close_timeout* is for the goodbye, a ping goes out after each *ping_interval* (None: never), and has
+    *ping_timeout* to be answered. *inbox_limit* and *max_message_size* are in bytes: how much may wait to be read
+    (see `realtime_azure.streams`), and how large one message may be.
 
-    Raises `ConfigurationError` before anything is sent, `HandshakeError` when the service refuses, and `ConnectError`
-    when it cannot be reached. What the block raises comes out as it is. Cancelled at any point, nothing stays open.
+    Raises `ConfigurationError` before anything is sent, and a `ConnectError` when no connection comes about: a
+    `HandshakeError` when the service refuses, another where it cannot be reached (see `realtime_azure.errors`). What
+    the block raises comes out as it is. Cancelled at any point, nothing stays open.
     """
-    target = Endpoint.resolve(endpoint, deployment=deployment, api_version=api_version)
+    target = Endpoint.resolve(endpoint, deployment=deployment, api_version=api_version, allow_insecure=allow_insecure)
     url = target.realtime_url(call_id=call_id, intent=intent, query=query)
-    own = _fit_headers(headers or {})
-    signer = resolve_credential(api_key, credential)
+    opening = Opening(
+        url,
+        resolve_credential(api_key, credential, scope=scope or default_scope(target.host)),
+        fit_headers(headers or {}),
+        ssl_context=ssl_context,
+        proxy=proxy_for(url, proxy),
+        max_message_size=max_message_size,
+        open_timeout=open_timeout,
+        attempt_timeout=attempt_timeout,
+        max_retries=max_retries,
+    )
     prepare()
-    streams: list[ByteStream] = []
+    opened = await opening.open()
     try:
-        websocket = request_id = None
-        with move_on_after(open_timeout):
-            websocket, request_id = await _open(url, signer, own, ssl_context, max_message_size, opened=streams.append)
-        if websocket is None:
-            who = target.host if streams else f"the credential, or {target.host},"
-            raise ConnectError(f"{who} did not answer within {open_timeout:g} s")
-        connection = Connection(
-            websocket, target, inbox_limit=inbox_limit, close_timeout=close_timeout, request_id=request_id
-        )
+        connection = Connection(opened, target, inbox_limit=inbox_limit, close_timeout=close_timeout)
         async with service_group() as tasks:
             tasks.start_soon(connection._pump)  # pyright: ignore[reportPrivateUsage]  # `connect` makes it, and starts it
-            tasks.start_soon(websocket.drain)
+            tasks.start_soon(opened.websocket.drain)
             if ping_interval is not None:
-                tasks.start_soon(websocket.keepalive, ping_interval, ping_timeout)
+                tasks.start_soon(opened.websocket.keepalive, ping_interval, ping_timeout)
             try:
                 yield connection
             finally:
                 await connection.aclose()
     finally:
-        for stream in streams:
-            await abandon(stream)
-
-
-async def _open(
-    url: str,
-    signer: Credential,
-    headers: Mapping[str, str],
-    ssl_context: ssl.SSLContext | None,
-    max_message_size: int,
-    *,
-    opened: Callable[[ByteStream], object],
-) -> tuple[WebSocket, str | None]:
-    ours = {"User-Agent": f"realtime-azure/{__version__}"}
-    for given in (headers, await signer.headers()):  # names are the same in any case, and the later one wins
-        for name, value in given.items():
-            ours = {known: held for known, held in ours.items() if known.lower() != name.lower()} | {name: value}
-    stream = await dial(url, ssl_context=ssl_context)
-    opened(stream)
-    try:
-        response, websocket = await open_client(stream, url, ours, max_message_size=max_message_size)
-    except (InvalidHandshake, EOFError, OSError, BrokenResourceError) as exc:
-        host = urlsplit(url).netloc
-        raise ConnectError(f"{host} did not answer as a websocket server does: {_words(exc)}") from exc
-    if websocket is None:
-        raise HandshakeError(_refusal(response))
-    return websocket, request_id_of(_lower(response))
-
-
-def _refusal(response: HttpResponse) -> Refusal:
-    """What a refusal says: Azure's envelope `{"error": {"code", "message"}}`, or else its first words."""
-    body = bytes(response.body or b"")
-    try:
-        said = from_json(body)["error"]
-        code, message = said.get("code"), said.get("message")
-    except (ValueError, TypeError, KeyError, AttributeError):
-        code, message = None, " ".join(body[:200].decode("utf-8", "replace").split())
-    return Refusal(response.status_code, _lower(response), body, str(code) if code else None, str(message or ""))
+        await abandon(opened.stream)
 
 
 def _words(error: BaseException | None) -> str:
     """What went wrong, in the network's own words where there are some."""
     return "" if error is None else str(error.__cause__ or error) or type(error).__name__
-
-
-def _lower(response: HttpResponse) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.raw_items()}
-
-
-def _fit_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
-    for name, value in headers.items():
-        if not all(text.isascii() and text.isprintable() for text in (name, value)):
-            raise ConfigurationError(f"headers: {name!r} has a line break or a character outside ASCII")
-    return headers

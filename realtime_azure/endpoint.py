@@ -1,7 +1,8 @@
 """Where the service is: a resource, a deployment and a dialect, and the URLs that follow from them.
 
 An `Endpoint` is made of whatever a person was given (a portal URL, `…/openai/v1`, a `wss://` address) and of the
-environment, without any I/O. Sources: Azure's realtime how-to and its preview-to-GA migration guide.
+environment, without any I/O. Sources: Azure's realtime how-to, its preview-to-GA migration guide, and its REST
+reference (2024-10-21) for the paths of the other calls.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 from .errors import ConfigurationError
@@ -19,11 +21,26 @@ V1 = "v1"
 _DATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(-preview)?")
 _BOTH_VERSIONS = "'v1' (/openai/v1/realtime) or a dated version such as '2025-04-01-preview' (/openai/realtime)"
 _SECURE = {"https": True, "wss": True, "http": False, "ws": False}
-_PATH = re.compile(r"(?P<prefix>.*?)(?:/openai(?P<v1>/v1)?(?:/deployments/(?P<deployment>[^/]+))?(?:/realtime)?)?/*")
-_OTHER_PROTOCOL = re.compile(r"/voice-live(/realtime)?/*$|/realtime/translations/*$|/openai/v1/live(/|$)")
-_HOST = re.compile(r"[^\s/?#@\\]+")
+# What may follow `/openai` in a URL that the portal shows, or that an endpoint itself has made.
+_CALLS = (
+    "chat|completions|embeddings|models|responses|files|batches|images|audio|videos|realtime|realtimeapi|assistants|"
+    "threads|vector_stores|containers|conversations|evals|fine_tuning"
+)
+_PATH = re.compile(
+    rf"(?P<prefix>.*?)((?i:/openai)+(?P<v1>/v1)?(/deployments/(?P<deployment>[^/]+))?"
+    rf"(/((?P<translations>realtime/translations)|({_CALLS})(/.*)?))?)?/*"
+)
+_OTHER_PROTOCOL = re.compile(r"/voice-live(/realtime)?/*$|/openai/v1/live(/|$)")
+_HOST = re.compile(r"[^\s/?#@\\<>]+")
 _PATH_SAFE = "/%:!$&'()*+,;=~"
 _NOT_A_URL = "endpoint: give a URL such as 'https://NAME.openai.azure.com'"
+_NOT_A_RESOURCE = {
+    "portal.azure.com": "a page of the Azure portal",
+    "ai.azure.com": "a page of the Foundry portal",
+    "oai.azure.com": "a page of the Azure OpenAI studio",
+    "management.azure.com": "Azure's management API",
+    "api.openai.com": "OpenAI's own service, which signs in otherwise",
+}
 _OURS = ("api-version", "deployment", "model", "call_id", "intent")
 
 DEPLOYMENT_VARIABLES = (
@@ -31,6 +48,7 @@ DEPLOYMENT_VARIABLES = (
     "AZURE_OPENAI_DEPLOYMENT_NAME",
     "AZURE_OPENAI_DEPLOYMENT",
 )
+VERSION_VARIABLES = ("OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION")
 
 
 @dataclass(frozen=True)
@@ -39,7 +57,8 @@ class Endpoint:
 
     *host* is `name[:port]` (an IPv6 address in brackets), *prefix* what a gateway puts before `/openai`, *query*
     what it wants in every URL. *api_version* is `"v1"` or a dated version; *deployment* may be None for a call
-    (`call_id`) or a transcription.
+    (`call_id`), a transcription, and whatever REST asks of the resource. *protocol* is what is spoken there:
+    `"translations"` is that of `/openai/v1/realtime/translations`.
     """
 
     host: str
@@ -48,6 +67,21 @@ class Endpoint:
     secure: bool = True
     prefix: str = ""
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # a gateway's key may be in it
+    protocol: Literal["realtime", "translations"] = "realtime"
+
+    @classmethod
+    def from_env(
+        cls,
+        *,
+        deployment: str | None = None,
+        api_version: str | None = None,
+        allow_insecure: bool = False,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Endpoint:
+        """The endpoint that the environment says: `resolve` without a URL."""
+        return cls.resolve(
+            deployment=deployment, api_version=api_version, allow_insecure=allow_insecure, environ=environ
+        )
 
     @classmethod
     def resolve(
@@ -56,15 +90,24 @@ class Endpoint:
         *,
         deployment: str | None = None,
         api_version: str | None = None,
+        allow_insecure: bool = False,
         environ: Mapping[str, str] = os.environ,
     ) -> Endpoint:
         """The endpoint that the arguments, the URL's own path and query, and then the environment say.
+
+        *endpoint* may be what the portal shows: `https://` or `wss://`, with or without `/openai`, `/openai/v1`,
+        `/openai/deployments/NAME` and the path of a call, with its query. What comes before `/openai`, and query
+        arguments that are not Azure's, belong to a gateway and are kept. `http://` and `ws://` are for this machine,
+        unless *allow_insecure*.
+
+        The variables are `AZURE_OPENAI_ENDPOINT`; `AZURE_OPENAI_REALTIME_DEPLOYMENT`, `AZURE_OPENAI_DEPLOYMENT_NAME`,
+        `AZURE_OPENAI_DEPLOYMENT`; `OPENAI_API_VERSION`, `AZURE_OPENAI_API_VERSION`; the first that is set, of each.
 
         Raises `ConfigurationError`, which names the argument and the variable, when something is missing, and
         when an argument contradicts the URL.
         """
         if isinstance(endpoint, Endpoint):
-            return endpoint._with(deployment, api_version)
+            return endpoint._with(deployment, api_version, allow_insecure)
         url = endpoint or environ.get("AZURE_OPENAI_ENDPOINT")
         if not url:
             raise ConfigurationError(
@@ -72,7 +115,7 @@ class Endpoint:
             )
         parts = _split(url)
         path = _path_of(parts)
-        query = parse_qsl(parts.query, keep_blank_values=True)
+        query = parse_qsl(parts.query, keep_blank_values=True, errors="surrogateescape")
         in_query = {name.lower(): value for name, value in query}
         for name in ("call_id", "intent"):
             if name in in_query:
@@ -80,17 +123,25 @@ class Endpoint:
                     f"endpoint: leave {name} out of the URL; pass {name}={in_query[name]!r} instead"
                 )
         in_url = V1 if path["v1"] else in_query.get("api-version")
-        return cls(
-            host=parts.netloc.lower(),
+        in_path = unquote(path["deployment"] or "", errors="surrogateescape")
+        made = cls(
+            host=_host(parts),
             api_version=_version(api_version, in_url, environ),
-            deployment=_one("deployment", deployment, unquote(path["deployment"] or "") or _named(in_query))
-            or next((environ[name] for name in DEPLOYMENT_VARIABLES if environ.get(name)), None),
+            deployment=_one("deployment", deployment, in_path or _named(in_query))
+            or _first(DEPLOYMENT_VARIABLES, environ),
             secure=_SECURE[parts.scheme],
-            prefix=quote(path["prefix"].rstrip("/"), safe=_PATH_SAFE),
+            prefix=quote(path["prefix"].rstrip("/"), safe=_PATH_SAFE, errors="surrogateescape"),
             query=tuple((name, value) for name, value in query if name.lower() not in _OURS),
+            protocol="translations" if path["translations"] else "realtime",
         )
+        return made._with(None, None, allow_insecure)
 
-    def _with(self, deployment: str | None, api_version: str | None) -> Endpoint:
+    def _with(self, deployment: str | None, api_version: str | None, allow_insecure: bool) -> Endpoint:
+        if not self.secure and not allow_insecure and not is_loopback(self.host):
+            raise ConfigurationError(
+                f"endpoint: http:// and ws:// are for this machine only; use https://{self.host}, or "
+                "allow_insecure=True on a network that you trust"
+            )
         version = self.api_version if api_version is None else _version(api_version, None, {})
         return replace(self, deployment=deployment or self.deployment, api_version=version)
 
@@ -101,7 +152,7 @@ class Endpoint:
 
     @property
     def origin(self) -> str:
-        """`https://HOST`, or `http://HOST` on this machine."""
+        """`https://HOST`, or `http://HOST`."""
         return f"{'https' if self.secure else 'http'}://{self.host}"
 
     def realtime_url(
@@ -111,30 +162,59 @@ class Endpoint:
         intent: str | None = None,
         query: Mapping[str, str] | None = None,
     ) -> str:
-        """The websocket's URL: `wss://`, or `ws://` on this machine.
+        """The websocket's URL: `wss://`, or `ws://` without TLS.
 
         *call_id* joins a call that is under way, *intent* `"transcription"` opens a session that only writes
         down; neither needs a deployment, and both exist only in `v1`. *query* is added, and may not set what
         the endpoint sets.
         """
-        chosen = self._dated_query(call_id, intent) if self.dated else self._v1_query(call_id, intent)
+        own = self._dated_query(call_id, intent) if self.dated else self._v1_query(call_id, intent)
+        path = "realtime/translations" if self.protocol == "translations" else "realtime"
+        return self._url("wss" if self.secure else "ws", path, own, query)
+
+    def deployment_url(
+        self, call: str, *, deployment: str | None = None, query: Mapping[str, str] | None = None
+    ) -> str:
+        """The URL of a REST *call* of a deployment, such as `"chat/completions"`.
+
+        Dated, the deployment is in the path; in `v1` it is not in the URL: it goes into the body, as `model`.
+        """
+        name = deployment or self._deployment()
+        if name in {".", ".."}:
+            raise ConfigurationError(f"deployment: {name!r} is not the name of one")
+        encoded = quote(name, safe="", errors="surrogateescape")
+        return self.resource_url(f"deployments/{encoded}/{call}" if self.dated else call, query=query)
+
+    def resource_url(self, call: str, *, query: Mapping[str, str] | None = None) -> str:
+        """The URL of a REST *call* of the resource, such as `"models"`."""
+        own = [("api-version", self.api_version)] if self.dated else []
+        return self._url("https" if self.secure else "http", call, own, query)
+
+    def _url(self, scheme: str, call: str, own: list[tuple[str, str]], query: Mapping[str, str] | None) -> str:
         for name in query or {}:
             if name.lower() in _OURS:
-                raise ConfigurationError(f"query: {name} is set by the endpoint; use the argument of connect()")
+                raise ConfigurationError(f"query: {name} is set by the endpoint; use the argument of that name")
         gateway = [(name, value) for name, value in self.query if name not in (query or {})]
-        pairs = [*gateway, *(query or {}).items(), *chosen]
-        path = f"{self.prefix}/openai{'' if self.dated else '/v1'}/realtime"
-        return f"{'wss' if self.secure else 'ws'}://{self.host}{path}?{urlencode(pairs, quote_via=quote)}"
+        pairs = urlencode([*gateway, *(query or {}).items(), *own], errors="surrogateescape", quote_via=quote)
+        path = f"{self.prefix}/openai{'' if self.dated else '/v1'}/{call.lstrip('/')}"
+        return f"{scheme}://{self.host}{path}{f'?{pairs}' if pairs else ''}"
 
     def _dated_query(self, call_id: str | None, intent: str | None) -> list[tuple[str, str]]:
         for name, value in (("call_id", call_id), ("intent", intent)):
             if value is not None:
                 raise ConfigurationError(f"{name}: only the v1 URL has it; use api_version='v1'")
+        if self.protocol == "translations":
+            raise ConfigurationError("endpoint: translations exist only in v1; use api_version='v1'")
         return [("api-version", self.api_version), ("deployment", self._deployment())]
 
     def _v1_query(self, call_id: str | None, intent: str | None) -> list[tuple[str, str]]:
         if call_id is not None and intent is not None:
             raise ConfigurationError("call_id and intent exclude each other")
+        for name, value in (("call_id", call_id), ("intent", intent)):
+            if value is not None and self.protocol == "translations":
+                raise ConfigurationError(f"{name}: translations have none; end the endpoint after /openai/v1")
+            if value == "":
+                raise ConfigurationError(f"{name}: it is empty")
         if call_id is not None:
             return [("call_id", call_id)]
         if intent is not None:
@@ -157,40 +237,59 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         # The library's message would show the URL, and what somebody took for a password in it.
         raise ConfigurationError(f"{_NOT_A_URL}; of this one, the port or the IPv6 address cannot be read") from None
+    if "@" in parts.netloc:
+        raise ConfigurationError("endpoint: a user name in the URL is not used; pass api_key= or credential=")
     if (
         parts.scheme not in _SECURE
         or not host
         or not _HOST.fullmatch(host)
         or (port is None and parts.netloc[-1] == ":")
     ):
-        raise ConfigurationError(_NOT_A_URL)
-    if "@" in parts.netloc:
-        raise ConfigurationError("endpoint: a user name in the URL is not used; pass api_key= or credential=")
-    if not _SECURE[parts.scheme] and not _is_loopback(host):
-        raise ConfigurationError(f"endpoint: {parts.scheme}:// is for this machine only; use https://{parts.netloc}")
+        bare = re.fullmatch(r"[\w-]+(\.[\w-]+)+(:[0-9]+)?", url.strip())
+        raise ConfigurationError(f"{_NOT_A_URL}{f'; this one lacks https:// ({bare[0]})' if bare else ''}")
+    if host.rstrip(".") in _NOT_A_RESOURCE:
+        raise ConfigurationError(
+            f"endpoint: {host} is {_NOT_A_RESOURCE[host.rstrip('.')]}; copy the endpoint from the resource's page "
+            "'Keys and Endpoint': https://NAME.openai.azure.com"
+        )
     return parts
+
+
+def _host(parts: SplitResult) -> str:
+    host = parts.netloc.lower()
+    name, port = (host, "") if parts.port is None else host.rsplit(":", 1)
+    try:
+        return host if host.isascii() else f"{name.encode('idna').decode()}{port and f':{port}'}"
+    except UnicodeError:
+        raise ConfigurationError(f"{_NOT_A_URL}; of this one, the host's name cannot be read") from None
 
 
 def _path_of(parts: SplitResult) -> re.Match[str]:
     path = _PATH.fullmatch(parts.path)
     if path is None or _OTHER_PROTOCOL.search(parts.path):
         raise ConfigurationError(f"endpoint: {parts.path} is a protocol that is not spoken here yet")
-    if "/openai/" in f"{path['prefix']}/":
+    if "/openai/" in f"{path['prefix']}/".lower():
         raise ConfigurationError(
             f"endpoint: {parts.path} is the path of another call; end it after /openai or /openai/v1"
         )
     return path
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether *host*, `name[:port]`, is this machine by its name or address."""
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     try:
-        return ipaddress.ip_address(host).is_loopback
+        return ipaddress.ip_address(name).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def _named(query: Mapping[str, str]) -> str | None:
     return query.get("deployment") or query.get("model")
+
+
+def _first(names: tuple[str, ...], environ: Mapping[str, str]) -> str | None:
+    return next((environ[name] for name in names if environ.get(name)), None)
 
 
 def _one(what: str, argument: str | None, in_url: str | None) -> str | None:
@@ -200,7 +299,7 @@ def _one(what: str, argument: str | None, in_url: str | None) -> str | None:
 
 
 def _version(argument: str | None, in_url: str | None, environ: Mapping[str, str]) -> str:
-    version = _one("api_version", argument, in_url) or environ.get("OPENAI_API_VERSION")
+    version = _one("api_version", argument, in_url) or _first(VERSION_VARIABLES, environ)
     if not version:
         raise ConfigurationError(f"no api_version: pass api_version= or set OPENAI_API_VERSION to {_BOTH_VERSIONS}")
     if version != V1 and not _DATED.fullmatch(version):

@@ -4,8 +4,23 @@
     ├── ConfigurationError      what was passed, or the environment, does not say enough, or contradicts itself
     ├── InvalidEvent            an event that the service could not accept; nothing was sent
     ├── AudioFileError          a file that is missing, or is not a WAV that can be read
-    ├── ConnectError            no connection came about
-    │   └── HandshakeError      the server answered, and said no: `status`, `code`, `request_id`, `hint`
+    ├── ConnectError            no connection came about: `hint`, `attempts`, and what is known of the rest
+    │   ├── CredentialError     the credential gave no token
+    │   ├── HostNotFound        DNS does not know the host
+    │   ├── Unreachable         nobody answers there: refused, no route
+    │   ├── BrokenOff           it hung up before the handshake was complete
+    │   ├── TlsError            it could not prove who it is
+    │   ├── ConnectTimeout      it took too long
+    │   ├── ProxyError          the proxy on the way cannot be used, or refused
+    │   └── HandshakeError      the server answered, and said no: `status`, `code`, `message`, `request_id`, …
+    │       ├── Redirected             3xx: it wants another address, `location`
+    │       ├── BadRequest             400: an api-version that Azure does not know, …
+    │       │   └── OperationNotSupported    the deployment's model does not do this
+    │       ├── AuthenticationError    401: the key or the token, or what it may do
+    │       ├── PermissionDenied       403: this network, or this way of signing in
+    │       ├── NotFound               404: the deployment, or the path
+    │       ├── RateLimited            429: `retry_after`
+    │       └── ServerError            5xx
     ├── ConnectionClosed        this side closed the connection, and a call came after
     │   └── ConnectionLost      it ended without that: `code`, `reason`, `response_cut`, …
     ├── StreamBusy              two tasks read one stream of events
@@ -18,10 +33,16 @@ What a caller's own mistake causes (`ConfigurationError`, `InvalidEvent`) is a `
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 
 from anyio import BusyResourceError
+
+from .hints import hint
 
 
 class RealtimeError(Exception):
@@ -41,57 +62,167 @@ class AudioFileError(RealtimeError):
 
 
 class ConnectError(RealtimeError, ConnectionError):
-    """No connection came about: the host was not found, did not answer, or could not prove who it is."""
+    """No connection came about.
+
+    `hint` says what to try, `attempts` how often it was tried. `client_request_id` is the `x-ms-client-request-id`
+    of the last attempt, if it came so far as to have one. The rest is what a server said, where one answered (see
+    `HandshakeError`).
+    """
+
+    status: int | None = None
+    code: str | None = None
+    message: str = ""
+    headers: Mapping[str, str] = MappingProxyType({})
+    body: bytes = b""
+    request_id: str | None = None
+    region: str | None = None
+    retry_after: float | None = None
+
+    def __init__(self, said: object, *, hint: str = "") -> None:
+        self.said = said
+        self.hint = hint
+        self.client_request_id: str | None = None
+        self.attempts = 1
+        super().__init__(said)
+
+    def __str__(self) -> str:
+        tried = f", after {self.attempts} attempts" if self.attempts > 1 else ""
+        return f"{self.said}{tried}{f'. {self.hint}' if self.hint else ''}"
+
+
+class CredentialError(ConnectError):
+    """The credential gave no token; its own error is the `__cause__`."""
+
+
+class HostNotFound(ConnectError):
+    """The name of the host, or of the proxy, could not be resolved."""
+
+
+class Unreachable(ConnectError):
+    """Nobody answers at the host's address: the connection was refused, or there is no way there."""
+
+
+class BrokenOff(ConnectError):
+    """The host, or something on the way to it, hung up before the handshake was complete."""
+
+
+class TlsError(ConnectError):
+    """The TLS handshake failed: the certificate is not trusted or not for this host, or it is no TLS server."""
+
+
+class ConnectTimeout(ConnectError, TimeoutError):
+    """The host, or the credential, did not answer in time."""
+
+
+class ProxyError(ConnectError):
+    """The proxy cannot be used, or refused to connect to the host; `status` is what an HTTP proxy answered."""
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a server said when it refused a handshake."""
+    """What a server said when it refused a handshake; *url* without its query, header names in lower case."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     body: bytes = field(default=b"", repr=False)
     code: str | None = None
     message: str = ""
-
-
-_HINTS = {
-    400: "The deployment may not be a realtime model, or the URL form may be the other one: see api_version.",
-    401: "Check the key and that it belongs to this endpoint; with a token, its audience and the role "
-    "'Cognitive Services OpenAI User'.",
-    403: "The resource refuses this network or this way of signing in: see its Networking and Keys pages.",
-    404: "Check the deployment's name and the endpoint; a dated api_version and 'v1' have different paths.",
-    429: "Too many requests: wait, or ask for more quota.",
-}
+    url: str = ""
 
 
 class HandshakeError(ConnectError):
     """The server answered the handshake with something other than 101.
 
     `status`, `code` and `message` are the server's; `request_id` is what Azure's support asks for
-    (`apim-request-id`, else `x-request-id`); `headers` (lower-case names) and `body` are kept whole;
-    `retry_after` is in seconds; `hint` says what to try.
+    (`apim-request-id`, else `x-request-id`), `region` who answered (`x-ms-region`); `headers` (lower-case names) and
+    `body` are kept whole; `retry_after` is in seconds; `hint` says what to try; `url` is what was asked, without query.
     """
 
+    status: int
+
     def __init__(self, refusal: Refusal) -> None:
-        self.status = refusal.status
+        super().__init__(refusal)
+        self.status = refusal.status  # pyright: ignore[reportIncompatibleVariableOverride]  # narrower, and set once
         self.code = refusal.code
         self.message = refusal.message
         self.headers = refusal.headers
         self.body = refusal.body
+        self.url = refusal.url
         self.request_id = request_id_of(refusal.headers)
-        self.retry_after = _retry_after(refusal.headers)
-        self.hint = _HINTS.get(refusal.status, "")
-        super().__init__(refusal)
+        self.region = refusal.headers.get("x-ms-region")
+        self.retry_after = retry_after_of(refusal.headers)
+        self.location = _without_query(refusal.headers.get("location", ""))
+        self.hint = hint(
+            self.status, f"{self.code} {self.message}", location=self.location, retry_after=self.retry_after
+        )
+
+    @staticmethod
+    def of(refusal: Refusal) -> HandshakeError:
+        """The error for *refusal*, by its status."""
+        kind = _BY_STATUS.get(refusal.status) or _BY_STATUS.get(refusal.status // 100, HandshakeError)
+        if kind is BadRequest and refusal.code in OperationNotSupported.CODES:
+            kind = OperationNotSupported
+        return kind(refusal)
 
     def __str__(self) -> str:
-        said = f"the service refused the connection with HTTP {self.status}"
+        said = f"the service refused the connection{f' to {self.url}' if self.url else ''} with HTTP {self.status}"
         if self.message:
             code = f"{self.code}: " if self.code and self.code != str(self.status) else ""
-            said += f" ({code}{self.message})"
+            said += f" ({' '.join(f'{code}{self.message}'.split())})"
         if self.request_id:
             said += f" [request id {self.request_id}]"
+        if self.attempts > 1:
+            said += f", after {self.attempts} attempts"
         return f"{said}. {self.hint}" if self.hint else said
+
+
+class Redirected(HandshakeError):
+    """3xx: the server wants the connection at `location` (shown without its query), to which nothing is sent."""
+
+
+class BadRequest(HandshakeError):
+    """400: Azure cannot read this request, or does not know its api-version."""
+
+
+class OperationNotSupported(BadRequest):
+    """400: the deployment's model does not do this, or no deployment was named. The service spells `code` both ways."""
+
+    CODES = ("OperationNotSupported", "OpperationNotSupported")
+
+
+class AuthenticationError(HandshakeError):
+    """401: the key or the token is missing, wrong, expired or for something else, or its owner lacks the role."""
+
+
+class PermissionDenied(HandshakeError):
+    """403: the resource does not let this network, or this way of signing in, in."""
+
+
+class NotFound(HandshakeError):
+    """404: there is no such deployment (`code` is `DeploymentNotFound`), or no such path at this resource."""
+
+
+class RateLimited(HandshakeError):
+    """429: too many connections or requests; `retry_after` seconds, where the service says so."""
+
+
+class ServerError(HandshakeError):
+    """5xx: the service could not, this time."""
+
+
+_BY_STATUS: Mapping[int, type[HandshakeError]] = {
+    3: Redirected,
+    400: BadRequest,
+    401: AuthenticationError,
+    403: PermissionDenied,
+    404: NotFound,
+    429: RateLimited,
+    5: ServerError,
+}
+
+
+def _without_query(url: str) -> str:
+    return url.partition("?")[0].partition("#")[0]
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:
@@ -99,8 +230,8 @@ def request_id_of(headers: Mapping[str, str]) -> str | None:
     return headers.get("apim-request-id") or headers.get("x-request-id")
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait, of `retry-after-ms` or `retry-after`, as Azure sends them (a date is not read)."""
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait, of `retry-after-ms`, else `retry-after` (seconds, or a date: RFC 9110 §10.2.3)."""
     for name, unit in (("retry-after-ms", 1000), ("retry-after", 1)):
         try:
             seconds = float(headers[name]) / unit
@@ -108,7 +239,13 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
             continue
         if math.isfinite(seconds):
             return max(0.0, seconds)
-    return None
+    try:
+        moment = parsedate_to_datetime(headers["retry-after"])
+        # asctime's form names no zone, and means GMT (RFC 9110 §5.6.7).
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return max(0.0, moment.timestamp() - time.time())
+    except (KeyError, ValueError, OverflowError):
+        return None
 
 
 class ConnectionClosed(RealtimeError):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+import httpx2
+import openai
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from websockets.sync.server import ServerConnection
 
 from realtime_azure import ConfigurationError, Endpoint
+
+from .serving import Certificates, serve_in_thread
 
 DATED = "2025-04-01-preview"
 HOST = "contoso.openai.azure.com"
@@ -39,6 +44,9 @@ BASES = [
     (f"  https://{HOST}/\n", f"wss://{HOST}/openai"),
     ("HTTPS://Contoso.OpenAI.Azure.Com/", f"wss://{HOST}/openai"),
     (f"https://{HOST}#section", f"wss://{HOST}/openai"),
+    (f"https://{HOST.upper()}", f"wss://{HOST}/openai"),
+    (f"https://{HOST}:443/", f"wss://{HOST}:443/openai"),
+    (f"https://{HOST}\N{ZERO WIDTH SPACE}/", f"wss://{HOST}/openai"),  # copied from a page
     # with a path
     (f"https://{HOST}/openai", f"wss://{HOST}/openai"),
     (f"https://{HOST}/openai/", f"wss://{HOST}/openai"),
@@ -47,6 +55,17 @@ BASES = [
     (f"https://{HOST}/openai/deployments/rt", f"wss://{HOST}/openai"),
     (f"https://{HOST}/openai/deployments/rt/", f"wss://{HOST}/openai"),
     (f"https://{HOST}/openai/deployments/rt/realtime", f"wss://{HOST}/openai"),
+    (f"https://{HOST}/openai/deployments/rt/chat/completions", f"wss://{HOST}/openai"),
+    (f"https://{HOST}/openai/deployments/rt/audio/speech/", f"wss://{HOST}/openai"),
+    (f"https://{HOST}/openai/deployments/rt/embeddings", f"wss://{HOST}/openai"),
+    (f"https://{HOST}/openai/deployments/rt/images/generations", f"wss://{HOST}/openai"),
+    (f"https://{HOST}/openai/responses", f"wss://{HOST}/openai"),
+    (f"https://{HOST}/openai/realtimeapi/sessions", f"wss://{HOST}/openai"),
+    (f"https://{HOST}/OpenAI/", f"wss://{HOST}/openai"),
+    # the path of a base, put behind a base
+    (f"https://{HOST}/openai/openai", f"wss://{HOST}/openai"),
+    (f"https://{HOST}/openai/openai/realtime", f"wss://{HOST}/openai"),
+    (f"https://{HOST}//openai//", f"wss://{HOST}/openai"),
     # other hosts: there is no list of allowed ones
     ("https://contoso.cognitiveservices.azure.com/", "wss://contoso.cognitiveservices.azure.com/openai"),
     ("https://contoso.services.ai.azure.com/", "wss://contoso.services.ai.azure.com/openai"),
@@ -55,6 +74,14 @@ BASES = [
     ("https://eastus2.api.cognitive.microsoft.com", "wss://eastus2.api.cognitive.microsoft.com/openai"),
     ("https://voice.example.com:8443/", "wss://voice.example.com:8443/openai"),
     ("https://10.1.2.3", "wss://10.1.2.3/openai"),
+    ("https://contoso.services.ai.azure.us", "wss://contoso.services.ai.azure.us/openai"),
+    ("https://bücher.example", "wss://xn--bcher-kva.example/openai"),
+    ("https://bücher.example:8443/openai", "wss://xn--bcher-kva.example:8443/openai"),
+    ("https://例え.テスト", "wss://xn--r8jz45g.xn--zckzah/openai"),
+    pytest.param(
+        "https://例え.テスト:8443",
+        "wss://xn--r8jz45g.xn--zckzah:8443/openai",
+    ),
     ("https://[2001:db8::1]:8443", "wss://[2001:db8::1]:8443/openai"),
     ("https://[2001:DB8::1]", "wss://[2001:db8::1]/openai"),
     # a gateway before it
@@ -64,6 +91,10 @@ BASES = [
     ("https://gw.azure-api.net/a/b/openai/realtime", "wss://gw.azure-api.net/a/b/openai"),
     ("https://gw.azure-api.net/my-openai", "wss://gw.azure-api.net/my-openai/openai"),
     ("https://gw.azure-api.net/a%2Fb/openai", "wss://gw.azure-api.net/a%2Fb/openai"),
+    ("https://gw.azure-api.net/team/openai/deployments/rt/chat/completions", "wss://gw.azure-api.net/team/openai"),
+    ("https://gw.azure-api.net/team/openai/openai", "wss://gw.azure-api.net/team/openai"),
+    ("https://contoso.azurefd.net/Team", "wss://contoso.azurefd.net/Team/openai"),
+    ("https://gw.azure-api.net/team/v1", "wss://gw.azure-api.net/team/v1/openai"),
     *(
         (given, f"wss://gw.azure-api.net{prefix}/openai")
         for given, prefix in (
@@ -119,6 +150,72 @@ WHOLE = [
         f"wss://{HOST}/openai/realtime?api-version=2024-10-21&deployment=rt",
     ),
     (f"https://{HOST}?api-version=v1&deployment=rt", {}, f"wss://{HOST}/openai/v1/realtime?model=rt"),
+    # the "Target URI" of a deployment, of whatever kind
+    (
+        f"https://{HOST}/openai/deployments/rt/chat/completions?api-version=2025-01-01-preview",
+        {},
+        f"wss://{HOST}/openai/realtime?api-version=2025-01-01-preview&deployment=rt",
+    ),
+    (
+        "https://contoso.cognitiveservices.azure.com/openai/deployments/rt/audio/transcriptions?api-version=2024-06-01",
+        {},
+        "wss://contoso.cognitiveservices.azure.com/openai/realtime?api-version=2024-06-01&deployment=rt",
+    ),
+    (
+        f"https://contoso.cognitiveservices.azure.com/openai/realtime?api-version={DATED}&deployment=rt",
+        {},
+        f"wss://contoso.cognitiveservices.azure.com/openai/realtime?api-version={DATED}&deployment=rt",
+    ),
+    (
+        f"https://{HOST}/openai/responses?api-version={DATED}",
+        {"deployment": "rt"},
+        f"wss://{HOST}/openai/realtime?api-version={DATED}&deployment=rt",
+    ),
+    (
+        "https://contoso.services.ai.azure.com/openai/v1/chat/completions",
+        {"deployment": "rt"},
+        "wss://contoso.services.ai.azure.com/openai/v1/realtime?model=rt",
+    ),
+    (f"https://{HOST}/openai/v1/realtime/client_secrets", {"deployment": "rt"}, None),
+    (f"https://{HOST}/openai/v1/realtime/calls/rtc_1/accept", {"deployment": "rt"}, None),
+    (f"https://{HOST}/openai/v1/responses", {"deployment": "rt"}, None),
+    (f"https://{HOST}/openai/v1/deployments/rt/chat/completions?api-version={DATED}", {}, None),
+    # what was doubled
+    (f"https://{HOST}/openai/openai/v1", {"deployment": "rt"}, None),
+    (f"https://{HOST}/OpenAI/v1/", {"deployment": "rt"}, None),
+    # a protocol of its own on the same host
+    (
+        f"wss://{HOST}/openai/v1/realtime/translations?model=rt",
+        {},
+        f"wss://{HOST}/openai/v1/realtime/translations?model=rt",
+    ),
+    (
+        "https://gw.azure-api.net/team/openai/v1/realtime/translations/?code=k",
+        {"deployment": "rt"},
+        "wss://gw.azure-api.net/team/openai/v1/realtime/translations?code=k&model=rt",
+    ),
+    # the names of a query are the same in any case
+    (
+        f"https://{HOST}/openai/realtime?API-Version={DATED}&Deployment=rt",
+        {},
+        f"wss://{HOST}/openai/realtime?api-version={DATED}&deployment=rt",
+    ),
+    # outside this machine without TLS, where that is wanted
+    (
+        "http://10.0.0.1:8090/team?code=k",
+        {"deployment": "rt", "api_version": "v1", "allow_insecure": True},
+        "ws://10.0.0.1:8090/team/openai/v1/realtime?code=k&model=rt",
+    ),
+    (
+        "ws://gateway.internal/openai/v1",
+        {"deployment": "rt", "allow_insecure": True},
+        "ws://gateway.internal/openai/v1/realtime?model=rt",
+    ),
+    (
+        f"https://{HOST}/openai/v1",
+        {"deployment": "rt", "allow_insecure": True},
+        None,
+    ),
     # v1 answers to api-version=v1 and =preview too; the path has said it already
     (f"https://{HOST}/openai/v1?api-version=preview&model=rt", {}, f"wss://{HOST}/openai/v1/realtime?model=rt"),
     # what says the same twice does not contradict itself
@@ -135,6 +232,16 @@ WHOLE = [
         "https://gw.azure-api.net/team?code=k%2Fe%2By%3D%3D",
         {"deployment": "rt", "api_version": "v1"},
         "wss://gw.azure-api.net/team/openai/v1/realtime?code=k%2Fe%2By%3D%3D&model=rt",
+    ),
+    (
+        "https://gw.azure-api.net/team/openai/v1/chat/completions?subscription-key=k&model=rt",
+        {},
+        "wss://gw.azure-api.net/team/openai/v1/realtime?subscription-key=k&model=rt",
+    ),
+    pytest.param(
+        "https://gw.azure-api.net/?code=%ff",
+        {"deployment": "rt", "api_version": "v1"},
+        "wss://gw.azure-api.net/openai/v1/realtime?code=%FF&model=rt",
     ),
     (
         f"https://gw.azure-api.net/openai?b=2&a=1&a=&api-version={DATED}&deployment=rt",
@@ -188,6 +295,7 @@ EVERYTHING = {
     "AZURE_OPENAI_DEPLOYMENT_NAME": "second",
     "AZURE_OPENAI_DEPLOYMENT": "third",
     "OPENAI_API_VERSION": DATED,
+    "AZURE_OPENAI_API_VERSION": "2024-10-21",
 }
 
 
@@ -205,6 +313,59 @@ def test_the_order_of_the_deployment_variables(gone: list[str], wanted: str, how
     if how == "unset":
         environ = {name: value for name, value in environ.items() if value}
     assert Endpoint.resolve(environ=environ).deployment == wanted
+
+
+@pytest.mark.parametrize(
+    ("versions", "wanted"),
+    [
+        ({"OPENAI_API_VERSION": DATED, "AZURE_OPENAI_API_VERSION": "v1"}, DATED),
+        ({"OPENAI_API_VERSION": "", "AZURE_OPENAI_API_VERSION": "v1"}, "v1"),
+        ({"AZURE_OPENAI_API_VERSION": DATED}, DATED),
+        ({"OPENAI_API_VERSION": "v1"}, "v1"),
+    ],
+)
+def test_the_order_of_the_version_variables(versions: dict[str, str], wanted: str) -> None:
+    environ = {"AZURE_OPENAI_ENDPOINT": f"https://{HOST}", "AZURE_OPENAI_DEPLOYMENT": "rt", **versions}
+    assert Endpoint.from_env(environ=environ).api_version == wanted
+
+
+def test_a_version_variable_that_is_no_version_is_refused() -> None:
+    environ = EVERYTHING | {"OPENAI_API_VERSION": "2024-12", "AZURE_OPENAI_API_VERSION": "v1"}
+    with pytest.raises(ConfigurationError, match="'2024-12' is neither"):
+        Endpoint.from_env(environ=environ)
+
+
+def test_an_endpoint_is_made_of_the_environment_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in EVERYTHING.items():
+        monkeypatch.setenv(name, value)
+    assert Endpoint.from_env() == Endpoint(host="environment.example", api_version=DATED, deployment="first")
+
+
+def test_arguments_win_over_the_environment_that_an_endpoint_is_made_of() -> None:
+    made = Endpoint.from_env(deployment="rt", api_version="v1", environ=EVERYTHING)
+    assert made == Endpoint(host="environment.example", api_version="v1", deployment="rt")
+
+
+def test_an_endpoint_of_the_environment_may_name_no_deployment() -> None:
+    """A call and a transcription need none."""
+    environ = {"AZURE_OPENAI_ENDPOINT": f"https://{HOST}/openai/v1"}
+    made = Endpoint.from_env(environ=environ)
+    assert made == Endpoint(host=HOST, api_version="v1")
+    assert made.realtime_url(call_id="rtc_1") == f"wss://{HOST}/openai/v1/realtime?call_id=rtc_1"
+
+
+@pytest.mark.parametrize("name", ["AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION"])
+def test_what_the_environment_lacks_is_named(name: str) -> None:
+    environ = {variable: value for variable, value in EVERYTHING.items() if not variable.endswith(name)}
+    with pytest.raises(ConfigurationError, match=rf"\b{name}\b"):
+        Endpoint.from_env(environ=environ)
+
+
+def test_an_endpoint_of_the_environment_needs_leave_to_do_without_tls() -> None:
+    environ = EVERYTHING | {"AZURE_OPENAI_ENDPOINT": "http://10.0.0.1"}
+    with pytest.raises(ConfigurationError, match="allow_insecure=True"):
+        Endpoint.from_env(environ=environ)
+    assert Endpoint.from_env(environ=environ, allow_insecure=True).origin == "http://10.0.0.1"
 
 
 def test_arguments_win_over_the_environment() -> None:
@@ -243,6 +404,14 @@ def test_arguments_replace_what_an_endpoint_says() -> None:
     assert Endpoint.resolve(made, deployment="other").deployment == "other"
     assert Endpoint.resolve(made, api_version="v1") == Endpoint(host=HOST, api_version="v1", deployment="rt")
     assert "api_version: 'latest' is neither" in refusal(made, api_version="latest")
+
+
+def test_an_endpoint_without_tls_is_taken_for_this_machine_only() -> None:
+    near = Endpoint(host="127.0.0.1:8090", api_version="v1", deployment="rt", secure=False)
+    far = replace(near, host="10.0.0.1:8090")
+    assert Endpoint.resolve(near) == near
+    assert "use https://10.0.0.1:8090" in refusal(far)
+    assert Endpoint.resolve(far, allow_insecure=True) == far
 
 
 def test_an_endpoint_knows_its_origin_and_dialect() -> None:
@@ -298,13 +467,12 @@ def test_more_query_cannot_override_what_the_endpoint_sets(endpoint: Endpoint, n
         endpoint.realtime_url(query={name: "x"})
 
 
-def test_more_query_replaces_or_refuses_what_the_gateway_has() -> None:
-    endpoint = Endpoint(host=HOST, api_version="v1", deployment="rt", query=(("code", "k"),))
-    try:
-        url = endpoint.realtime_url(query={"code": "other"})
-    except ConfigurationError:
-        return
-    assert url.count("code=") == 1
+@pytest.mark.parametrize("endpoint", [V1, OLD])
+def test_more_query_replaces_what_the_gateway_has_and_keeps_the_rest(endpoint: Endpoint) -> None:
+    behind = replace(endpoint, query=(("code", "k"), ("sub", "s"), ("code", "l")))
+    url = behind.realtime_url(query={"code": "other"})
+    own = parse_qsl(urlsplit(endpoint.realtime_url()).query)
+    assert parse_qsl(urlsplit(url).query) == [("sub", "s"), ("code", "other"), *own]
 
 
 @pytest.mark.parametrize(("name", "value"), [("call_id", "rtc_1"), ("intent", "transcription")])
@@ -319,20 +487,105 @@ def test_a_call_and_an_intent_exclude_each_other() -> None:
         V1.realtime_url(call_id="rtc_1", intent="transcription")
 
 
+@pytest.mark.parametrize("environ", [NO_ENVIRONMENT, {"AZURE_OPENAI_DEPLOYMENT": "rt"}])
 @pytest.mark.parametrize(("name", "value"), [("call_id", "rtc_1"), ("intent", "transcription")])
-def test_a_call_or_an_intent_in_the_url_is_not_forgotten(name: str, value: str) -> None:
-    """It may be honoured or refused; it may not become a session with whatever model the environment names."""
+def test_a_call_or_an_intent_in_the_url_is_sent_to_its_argument(
+    name: str, value: str, environ: Mapping[str, str]
+) -> None:
+    """It may not become a session with whatever model the environment names."""
+    said = refusal(f"wss://{HOST}/openai/v1/realtime?{name}={value}", environ)
+    assert said == f"endpoint: leave {name} out of the URL; pass {name}={value!r} instead"
+
+
+@pytest.mark.parametrize("name", ["call_id", "intent"])
+def test_an_empty_call_or_intent_is_not_dialled(name: str) -> None:
+    arguments: dict[str, Any] = {name: ""}
+    with pytest.raises(ConfigurationError, match=f"^{name}: it is empty$"):
+        V1.realtime_url(**arguments)
+
+
+# Translations.
+
+TRANSLATIONS = Endpoint(host=HOST, api_version="v1", deployment="tr", protocol="translations")
+
+
+def test_translations_have_a_path_of_their_own() -> None:
+    assert TRANSLATIONS.realtime_url() == f"wss://{HOST}/openai/v1/realtime/translations?model=tr"
+    assert Endpoint.resolve(f"wss://{HOST}/openai/v1/realtime/translations?model=tr", environ={}) == TRANSLATIONS
+
+
+@pytest.mark.parametrize("name", ["call_id", "intent"])
+def test_translations_have_neither_calls_nor_intents(name: str) -> None:
+    arguments: dict[str, Any] = {name: "x"}
+    with pytest.raises(ConfigurationError, match=f"^{name}: translations have none; end the endpoint after /openai/v1"):
+        TRANSLATIONS.realtime_url(**arguments)
+
+
+def test_what_is_not_realtime_is_asked_of_the_resource_of_translations_too() -> None:
+    assert TRANSLATIONS.resource_url("models") == f"https://{HOST}/openai/v1/models"
+    assert TRANSLATIONS.deployment_url("chat/completions") == f"https://{HOST}/openai/v1/chat/completions"
+
+
+# The other calls.
+
+GATEWAY = Endpoint(host="gw.azure-api.net", api_version=DATED, deployment="rt", prefix="/team", query=(("code", "k="),))
+
+
+def test_a_call_of_a_deployment() -> None:
+    assert OLD.deployment_url("embeddings") == f"https://{HOST}/openai/deployments/rt/embeddings?api-version={DATED}"
+    assert V1.deployment_url("embeddings") == f"https://{HOST}/openai/v1/embeddings"
+    wanted = f"https://gw.azure-api.net/team/openai/deployments/rt/embeddings?code=k%3D&api-version={DATED}"
+    assert GATEWAY.deployment_url("embeddings") == wanted
+    assert replace(V1, secure=False, host="[::1]:8090").deployment_url("embeddings") == (
+        "http://[::1]:8090/openai/v1/embeddings"
+    )
+
+
+def test_a_call_of_another_deployment() -> None:
+    other = OLD.deployment_url("audio/speech", deployment="a/b c")
+    assert other == f"https://{HOST}/openai/deployments/a%2Fb%20c/audio/speech?api-version={DATED}"
+    assert V1.deployment_url("audio/speech", deployment="a/b c") == f"https://{HOST}/openai/v1/audio/speech"
+
+
+def test_a_call_of_no_deployment_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"^no deployment: pass deployment='NAME' or set AZURE_OPENAI"):
+        replace(OLD, deployment=None).deployment_url("embeddings")
+    assert "/deployments/other/" in replace(OLD, deployment=None).deployment_url("embeddings", deployment="other")
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_deployment_cannot_climb_out_of_its_path(name: str) -> None:
     try:
-        result = url_of(f"wss://{HOST}/openai/v1/realtime?{name}={value}", EVERYTHING)
-    except ConfigurationError as error:
-        result = str(error)
-    assert name in result
+        url = OLD.deployment_url("chat/completions", deployment=name)
+    except ConfigurationError:
+        return
+    assert httpx2.URL(url).path == f"/openai/deployments/{name}/chat/completions"
+
+
+@pytest.mark.parametrize("deployment", ["rt", None])
+def test_a_call_of_the_resource_names_no_deployment(deployment: str | None) -> None:
+    old, new = replace(OLD, deployment=deployment), replace(V1, deployment=deployment)
+    assert old.resource_url("models") == f"https://{HOST}/openai/models?api-version={DATED}"
+    assert new.resource_url("models") == f"https://{HOST}/openai/v1/models"
+    assert new.resource_url("models", query={"limit": "2"}) == f"https://{HOST}/openai/v1/models?limit=2"
+    assert replace(GATEWAY, deployment=deployment).resource_url("files") == (
+        f"https://gw.azure-api.net/team/openai/files?code=k%3D&api-version={DATED}"
+    )
+
+
+@pytest.mark.parametrize("endpoint", [V1, OLD])
+@pytest.mark.parametrize("name", ["api-version", "deployment", "model", "Model"])
+def test_more_query_cannot_override_what_the_endpoint_sets_in_other_calls(endpoint: Endpoint, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^query: {name} is set by the endpoint"):
+        endpoint.resource_url("models", query={name: "x"})
+    with pytest.raises(ConfigurationError, match=rf"^query: {name} is set by the endpoint"):
+        endpoint.deployment_url("embeddings", query={name: "x"})
 
 
 # What does not work, and what it says.
 
 NEITHER_VERSION = ("'v1' (/openai/v1/realtime)", "'2025-04-01-preview' (/openai/realtime)")
-OURS = {"api_version": "v1", "deployment": "rt"}
+OURS: dict[str, Any] = {"api_version": "v1", "deployment": "rt"}
 
 REFUSED: list[Any] = [
     # not enough
@@ -370,7 +623,12 @@ REFUSED: list[Any] = [
     (f"https://{HOST}?deployment=x", OURS, ("deployment", "'rt'", "'x'")),
     (f"https://{HOST}/openai/v1?model=x", OURS, ("deployment", "'rt'", "'x'")),
     # not a URL, or not one of ours
-    (HOST, OURS, ("endpoint", "https://NAME.openai.azure.com")),
+    (HOST, OURS, ("endpoint", "https://NAME.openai.azure.com", f"lacks https:// ({HOST})")),
+    (f"{HOST}:8443", OURS, ("endpoint", f"lacks https:// ({HOST}:8443)")),
+    (f"{HOST}/openai/v1", OURS, ("endpoint", "https://NAME.openai.azure.com")),
+    (f'"https://{HOST}"', OURS, ("endpoint", "https://NAME.openai.azure.com")),
+    ("  ", OURS, ("endpoint", "https://NAME.openai.azure.com")),
+    (f"https://{'ü' * 70}.example", OURS, ("endpoint", "the host's name cannot be read")),
     ("contoso", OURS, ("endpoint", "https://NAME.openai.azure.com")),
     ("https://", OURS, ("endpoint", "https://NAME.openai.azure.com")),
     ("https:///openai/v1", OURS, ("endpoint", "https://NAME.openai.azure.com")),
@@ -381,7 +639,12 @@ REFUSED: list[Any] = [
     # other protocols on the same hosts
     ("https://contoso.services.ai.azure.com/voice-live", OURS, ("endpoint", "/voice-live", "not spoken here")),
     ("https://contoso.services.ai.azure.com/voice-live/realtime", OURS, ("/voice-live/realtime", "not spoken here")),
-    (f"https://{HOST}/openai/v1/realtime/translations", OURS, ("translations", "not spoken here")),
+    ("wss://contoso.services.ai.azure.com/team/voice-live/", OURS, ("/team/voice-live", "not spoken here")),
+    (
+        f"https://{HOST}/openai/realtime/translations",
+        OURS | {"api_version": DATED},
+        ("translations exist only in v1", "api_version='v1'"),
+    ),
     # no TLS, and not this machine
     (f"http://{HOST}", OURS, ("endpoint", "http://", "this machine", f"https://{HOST}")),
     (f"ws://{HOST}/openai/v1", OURS, ("endpoint", "ws://", "this machine", f"https://{HOST}")),
@@ -393,11 +656,19 @@ REFUSED: list[Any] = [
     ("http://[2001:db8::1]:8090", OURS, ("http://", "this machine")),
     ("http://[2001:db8::1]", OURS, ("https://[2001:db8::1]",)),
     # paths that belong to other calls: what would be dialled does not exist
-    (f"https://{HOST}/openai/deployments/rt/chat/completions", OURS, ("endpoint", "path of another call")),
-    (f"https://{HOST}/openai/v1/chat/completions", OURS, ("endpoint", "path of another call")),
+    (f"https://{HOST}/openai/deployments/rt/extensions/x", OURS, ("endpoint", "path of another call", "/openai/v1")),
+    (f"https://{HOST}/openai/team/openai/v1", OURS, ("endpoint", "path of another call")),
+    # what belongs into an argument
+    (f"wss://{HOST}/openai/v1/realtime?call_id=rtc_1", {}, ("call_id out of the URL", "call_id='rtc_1'")),
+    (f"wss://{HOST}/openai/v1/realtime?Intent=transcription", {}, ("intent out of the URL", "intent='transcription'")),
+    # pages that people look at, and services that are something else
+    ("https://portal.azure.com/#@contoso/resource/x", OURS, ("Azure portal", "Keys and Endpoint")),
+    ("https://ai.azure.com/resource/overview", OURS, ("Foundry portal", "Keys and Endpoint")),
+    ("https://oai.azure.com/", OURS, ("Azure OpenAI studio", "https://NAME.openai.azure.com")),
+    ("https://Management.Azure.com./subscriptions/x", OURS, ("management API",)),
+    ("https://api.openai.com/v1", OURS, ("OpenAI's own service",)),
     (f"https://{HOST}/openai/deployments/", OURS, ("endpoint", "path of another call")),
     (f"https://{HOST}/openai/v2", OURS, ("endpoint", "path of another call")),
-    ("https://gw.azure-api.net/openai/openai/v1", OURS, ("endpoint", "path of another call")),
     (f"https://{HOST}/openai/v1/live", OURS, ("/openai/v1/live", "not spoken here")),
     # what is left of a host
     ("https://my host", OURS, ("endpoint", "https://NAME.openai.azure.com")),
@@ -442,60 +713,422 @@ def test_a_gateway_key_is_not_in_the_repr() -> None:
     assert "hunter2" not in repr(made)
 
 
+# Beside openai-python: the same configuration, and the same URL wherever that client's is one that Azure has.
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a person configures, and asks for: *call* is a REST call, or None for the websocket.
+
+    *theirs* are the arguments for that client, if it builds a URL that Azure has; `HERE` in them is the host.
+    """
+
+    name: str
+    given: str
+    wanted: str
+    deployment: str | None = "m"
+    call: str | None = None
+    of_resource: bool = False
+    call_id: str | None = None
+    api_version: str | None = DATED
+    theirs: Mapping[str, str] | None = None
+
+    def ours(self, host: str = HOST) -> str:
+        given = self.given.replace("HERE", host)
+        made = Endpoint.resolve(given, deployment=self.deployment, api_version=self.api_version, environ={})
+        if self.call is None:
+            return made.realtime_url(call_id=self.call_id)
+        return made.resource_url(self.call) if self.of_resource else made.deployment_url(self.call)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+DEPLOYMENT_CALLS = [
+    *("completions", "chat/completions", "embeddings", "audio/transcriptions", "audio/translations", "audio/speech"),
+    *("images/generations", "images/edits"),
+]
+RESOURCE_CALLS = ["models", "files", "responses", "realtime/client_secrets"]
+
+REST_CASES = [
+    Case(
+        "a deployment's call, the model as its name",
+        "https://HERE",
+        "https://HERE/openai/deployments/m/CALL?api-version=VERSION",
+        theirs={"azure_endpoint": "https://HERE"},
+    ),
+    Case(
+        "a deployment's call, the deployment configured",
+        "https://HERE",
+        "https://HERE/openai/deployments/dep/CALL?api-version=VERSION",
+        deployment="dep",
+        theirs={"azure_endpoint": "https://HERE", "azure_deployment": "dep"},
+    ),
+    Case(
+        "a deployment's call, with a name that has to be encoded",
+        "https://HERE",
+        "https://HERE/openai/deployments/a%2Fb%20c/CALL?api-version=VERSION",
+        deployment="a/b c",
+        theirs={"azure_endpoint": "https://HERE"},
+    ),
+    # Theirs is /openai/v1/deployments/m/CALL?api-version=VERSION, which Azure does not have.
+    Case(
+        "a deployment's call, v1",
+        "https://HERE/openai/v1",
+        "https://HERE/openai/v1/CALL",
+        api_version=None,
+    ),
+    Case(
+        "a deployment's call, v1, of the client that is not Azure's",
+        "https://HERE/openai/v1/",
+        "https://HERE/openai/v1/CALL",
+        api_version=None,
+        theirs={"base_url": "https://HERE/openai/v1/"},
+    ),
+]
+RESOURCE_CASES = [
+    Case(
+        "a resource's call",
+        "https://HERE",
+        "https://HERE/openai/CALL?api-version=VERSION",
+        theirs={"azure_endpoint": "https://HERE"},
+    ),
+    Case(
+        "a resource's call, a deployment configured",
+        "https://HERE",
+        "https://HERE/openai/CALL?api-version=VERSION",
+        deployment="dep",
+        theirs={"azure_endpoint": "https://HERE", "azure_deployment": "dep"},
+    ),
+    # Theirs has an api-version, too.
+    Case("a resource's call, v1", "https://HERE/openai/v1", "https://HERE/openai/v1/CALL", api_version=None),
+    Case(
+        "a resource's call, v1, of the client that is not Azure's",
+        "https://HERE/openai/v1/",
+        "https://HERE/openai/v1/CALL",
+        api_version=None,
+        theirs={"base_url": "https://HERE/openai/v1/"},
+    ),
+]
+CALLS = [
+    replace(case, name=f"{case.name}: {call}", wanted=case.wanted.replace("CALL", call), call=call, of_resource=whose)
+    for cases, calls, whose in ((REST_CASES, DEPLOYMENT_CALLS, False), (RESOURCE_CASES, RESOURCE_CALLS, True))
+    for case in cases
+    for call in calls
+]
+
+SOCKETS = [
+    Case(
+        "an endpoint",
+        "https://HERE",
+        "wss://HERE/openai/realtime?api-version=VERSION&deployment=m",
+        theirs={"azure_endpoint": "https://HERE"},
+    ),
+    Case(
+        "an endpoint and a deployment",
+        "https://HERE",
+        "wss://HERE/openai/realtime?api-version=VERSION&deployment=dep",
+        deployment="dep",
+        theirs={"azure_endpoint": "https://HERE", "azure_deployment": "dep"},
+    ),
+    Case(
+        "an endpoint behind a prefix",
+        "https://HERE/gw/x",
+        "wss://HERE/gw/x/openai/realtime?api-version=VERSION&deployment=m",
+        theirs={"azure_endpoint": "https://HERE/gw/x"},
+    ),
+    # Theirs puts the path into the gateway's query: /gw?code=1%2Fopenai%2Frealtime&…
+    Case(
+        "an endpoint with a gateway's query",
+        "https://HERE/gw?code=1",
+        "wss://HERE/gw/openai/realtime?code=1&api-version=VERSION&deployment=dep",
+        deployment="dep",
+    ),
+    Case(
+        "a base that ends in /openai",
+        "https://HERE/openai",
+        "wss://HERE/openai/realtime?api-version=VERSION&deployment=m",
+        theirs={"base_url": "https://HERE/openai"},
+    ),
+    # Theirs is the dated query on v1's path.
+    Case(
+        "a base that ends in /openai/v1",
+        "https://HERE/openai/v1",
+        "wss://HERE/openai/v1/realtime?model=m",
+        api_version=None,
+    ),
+    # Theirs is /openai/deployments/dep/realtime?…&deployment=m.
+    Case(
+        "a base that ends in a deployment",
+        "https://HERE/openai/deployments/dep",
+        "wss://HERE/openai/realtime?api-version=VERSION&deployment=dep",
+        deployment=None,
+    ),
+    # Theirs asks for TLS all the same.
+    Case(
+        "a base without TLS, on this machine",
+        "http://localhost:8080/openai",
+        "ws://localhost:8080/openai/realtime?api-version=VERSION&deployment=m",
+    ),
+    Case(
+        "a websocket's base that ends in /openai/v1",
+        "wss://HERE/openai/v1",
+        "wss://HERE/openai/v1/realtime?model=m",
+        api_version=None,
+    ),
+    Case(
+        "a websocket's base with a query",
+        "wss://HERE/openai?x=1",
+        "wss://HERE/openai/realtime?x=1&api-version=VERSION&deployment=m",
+        theirs={"azure_endpoint": "https://HERE", "websocket_base_url": "wss://HERE/openai?x=1"},
+    ),
+    # Theirs is refused by the websocket, for its https://.
+    Case(
+        "a websocket's base that begins with https",
+        "https://HERE/openai",
+        "wss://HERE/openai/realtime?api-version=VERSION&deployment=m",
+    ),
+    # Theirs wants a model, and says an api-version and a deployment to a call that has its own.
+    Case(
+        "a call, and no model",
+        "https://HERE/openai/v1",
+        "wss://HERE/openai/v1/realtime?call_id=rtc_1",
+        deployment=None,
+        call_id="rtc_1",
+        api_version=None,
+    ),
+    Case(
+        "a call, and a model",
+        "https://HERE/openai/v1",
+        "wss://HERE/openai/v1/realtime?call_id=rtc_1",
+        call_id="rtc_1",
+        api_version=None,
+    ),
+    Case(
+        "v1, of the client that is not Azure's",
+        "https://HERE/openai/v1",
+        "wss://HERE/openai/v1/realtime?model=m",
+        api_version=None,
+        theirs={"base_url": "https://HERE/openai/v1"},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", [*CALLS, *SOCKETS], ids=str)
+def test_the_urls_that_openai_python_has_or_should_have(case: Case) -> None:
+    assert case.ours() == case.wanted.replace("HERE", HOST).replace("VERSION", DATED)
+
+
+def compatible(case: Case, host: str, http_client: httpx2.Client | None = None) -> openai.OpenAI:
+    """That client, as *case* configures it."""
+    assert case.theirs is not None
+    theirs: dict[str, Any] = {name: value.replace("HERE", host) for name, value in case.theirs.items()}
+    theirs |= {"api_key": "k", "http_client": http_client, "max_retries": 0}
+    if case.api_version is None:
+        return openai.OpenAI(**theirs)
+    return openai.AzureOpenAI(**theirs, api_version=case.api_version)
+
+
+@pytest.mark.parametrize("case", [case for case in CALLS if case.theirs], ids=str)
+def test_a_call_goes_where_openai_python_sends_it(case: Case) -> None:
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(str(request.url))
+        return httpx2.Response(200, json={})
+
+    with httpx2.Client(transport=httpx2.MockTransport(answer)) as http, compatible(case, HOST, http) as client:
+        client.post(f"/{case.call}", body={"model": case.deployment}, cast_to=object)
+    assert asked == [case.ours()]
+
+
+@pytest.fixture(scope="module")
+def certificates() -> Certificates:
+    return Certificates()
+
+
+@pytest.mark.filterwarnings(r"ignore:connect\(\) must be used as a context manager:DeprecationWarning")  # by them
+@pytest.mark.parametrize("case", [case for case in SOCKETS if case.theirs], ids=str)
+def test_a_websocket_goes_where_openai_python_sends_it(case: Case, certificates: Certificates) -> None:
+    asked: list[str] = []
+
+    def note(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        asked.append(connection.request.path)
+
+    with serve_in_thread(note, tls=certificates.server("127.0.0.1")) as server:
+        host = f"127.0.0.1:{server.port}"
+        options: Any = {"ssl": certificates.client()}
+        with (
+            compatible(case, host) as client,
+            client.realtime.connect(model="m", websocket_connection_options=options),
+        ):
+            pass
+    url = urlsplit(case.ours(host))
+    assert (url.scheme, url.netloc) == ("wss", host)
+    assert asked == [f"{url.path}?{url.query}"]
+
+
 # For every endpoint.
 
-SEGMENTS = st.text(string.ascii_letters + string.digits + "-._~%", min_size=1, max_size=8).filter(
-    lambda segment: segment not in {"openai", "v1", "deployments", "realtime", "voice-live", "translations"}
-)
+SEGMENTS = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Z"], exclude_characters="/?#"), min_size=1, max_size=8
+).filter(lambda segment: segment.lower() not in {"openai", "voice-live"})
 NAMES = st.text(min_size=1, max_size=12)
 HOSTS = st.from_regex(r"[a-z][a-z0-9-]{0,8}[a-z0-9](\.[a-z]{2,5})?|\[[0-9a-f]{1,4}::[0-9a-f]{1,4}\]", fullmatch=True)
+PORTS = st.just("") | st.integers(1, 65535).map(":{}".format)
 OUR_QUERY = {"api-version", "deployment", "model", "call_id", "intent"}
 PAIRS = st.lists(st.tuples(NAMES.filter(lambda name: name.lower() not in OUR_QUERY), st.text(max_size=8)), max_size=3)
+VERSIONS = st.sampled_from(["v1", DATED, "2024-10-21"])
+TAILS = [
+    *("", "/", "/openai", "/openai/", "/OpenAI", "/openai/openai//"),
+    *("/openai/realtime", "/openai/realtimeapi/sessions", "/openai/deployments/NAME"),
+    *(f"/openai/deployments/NAME/{call}" for call in DEPLOYMENT_CALLS),
+]
+V1_TAILS = ["/openai/v1", "/openai/v1/", "/openai/openai/v1", "/openai/v1/realtime/", "/openai/v1/responses"]
+
+
+def encoded(path: str) -> str:
+    """*path* as a URL writes it; what is encoded already stays."""
+    return quote(path, safe="/%:!$&'()*+,;=~")
+
+
+def check_url(url: str, *, scheme: str, host: str, prefix: str, query: Sequence[tuple[str, str]]) -> None:
+    """Nothing that the gateway needs is lost, and `openai` is said once."""
+    parts = urlsplit(url)
+    assert (parts.scheme, parts.netloc) == (scheme, host)
+    assert parts.path.startswith(f"{prefix}/openai/")
+    assert [segment.lower() for segment in parts.path.split("/")].count("openai") == 1
+    pairs = parse_qsl(parts.query, keep_blank_values=True)
+    assert pairs[: len(query)] == list(query)
+    assert {name for name, _ in pairs[len(query) :]} <= OUR_QUERY
 
 
 @given(
     host=HOSTS,
-    port=st.none() | st.integers(1, 65535),
+    port=PORTS,
     prefix=st.lists(SEGMENTS, max_size=3),
-    tail=st.sampled_from(["", "/", "/openai", "/openai/", "/openai/v1", "/openai/realtime", "/openai/v1/realtime/"]),
+    tail=st.sampled_from([*TAILS, *V1_TAILS]),
     query=PAIRS,
     deployment=NAMES,
-    version=st.sampled_from(["v1", DATED, "2024-10-21"]),
+    version=VERSIONS,
+    secure=st.booleans(),
 )
-@example(host="gw.net", port=None, prefix=["v1"], tail="", query=[("code", "")], deployment="v1", version="v1")
+@example(
+    host="gw.net", port="", prefix=["v1"], tail="", query=[("code", "")], deployment="v1", version="v1", secure=True
+)
 def test_an_endpoint_reads_its_own_url_and_loses_nothing(
     *,
     host: str,
-    port: int | None,
+    port: str,
     prefix: list[str],
     tail: str,
     query: list[tuple[str, str]],
     deployment: str,
     version: str,
+    secure: bool,
 ) -> None:
     before = "".join(f"/{segment}" for segment in prefix)
-    origin = host if port is None else f"{host}:{port}"
-    given_url = f"https://{origin}{before}{tail}?{urlencode(query, quote_via=quote)}"
-    api_version = "v1" if "/v1" in tail else version
+    end = tail.replace("NAME", quote(deployment, safe=""))
+    given_url = f"http{'s' if secure else ''}://{host}{port}{before}{end}?{urlencode(query, quote_via=quote)}"
+    api_version = "v1" if tail in V1_TAILS else version
 
-    made = Endpoint.resolve(given_url, deployment=deployment, api_version=api_version, environ={})
+    made = Endpoint.resolve(
+        given_url, deployment=deployment, api_version=api_version, allow_insecure=not secure, environ={}
+    )
     url = made.realtime_url()
 
-    assert Endpoint.resolve(url, environ={}) == made
-    assert url_of(url) == url
+    assert Endpoint.resolve(url, allow_insecure=not secure, environ={}) == made
+    assert url_of(url, allow_insecure=not secure) == url
+    check_url(url, scheme="wss" if secure else "ws", host=f"{host}{port}", prefix=encoded(before), query=query)
     parts = urlsplit(url)
-    assert parts.netloc == origin
-    assert parts.path == f"{before}/openai{'/v1' if api_version == 'v1' else ''}/realtime"
+    assert parts.path == f"{encoded(before)}/openai{'/v1' if api_version == 'v1' else ''}/realtime"
     ours = [("model", deployment)] if api_version == "v1" else [("api-version", version), ("deployment", deployment)]
     assert parse_qsl(parts.query, keep_blank_values=True) == [*query, *ours]
+
+
+ENDPOINTS = st.builds(
+    Endpoint,
+    host=st.builds("{}{}".format, HOSTS, PORTS),
+    api_version=VERSIONS,
+    deployment=NAMES,
+    secure=st.booleans(),
+    prefix=st.lists(SEGMENTS, max_size=3).map(lambda prefix: encoded("".join(f"/{segment}" for segment in prefix))),
+    query=PAIRS.map(tuple),
+)
+
+
+@given(
+    endpoint=ENDPOINTS,
+    deployment_call=st.sampled_from(DEPLOYMENT_CALLS),
+    resource_call=st.sampled_from([*RESOURCE_CALLS, "realtime/calls", "realtime/calls/rtc_1/hangup"]),
+    end=st.sampled_from(["", "/"]),
+)
+def test_an_endpoint_reads_the_urls_of_its_other_calls(
+    endpoint: Endpoint, deployment_call: str, resource_call: str, end: str
+) -> None:
+    """What their paths and queries do not say is passed; then it is the same endpoint."""
+
+    def read(url: str, deployment: str | None = None) -> Endpoint:
+        path, mark, query = url.partition("?")
+        return Endpoint.resolve(
+            f"{path}{end}{mark}{query}", deployment=deployment, allow_insecure=not endpoint.secure, environ={}
+        )
+
+    of_deployment, of_resource = endpoint.deployment_url(deployment_call), endpoint.resource_url(resource_call)
+    for url in (of_deployment, of_resource):
+        scheme = "https" if endpoint.secure else "http"
+        check_url(url, scheme=scheme, host=endpoint.host, prefix=endpoint.prefix, query=endpoint.query)
+    assert read(of_deployment, None if endpoint.dated else endpoint.deployment) == endpoint
+    assert read(of_resource, endpoint.deployment) == endpoint
+    assert read(of_resource) == replace(endpoint, deployment=None)
+    assert Endpoint.resolve(endpoint, allow_insecure=not endpoint.secure) == endpoint
+
+
+@given(endpoint=ENDPOINTS.map(lambda endpoint: replace(endpoint, api_version="v1", protocol="translations")))
+def test_an_endpoint_of_translations_reads_its_own_url(endpoint: Endpoint) -> None:
+    url = endpoint.realtime_url()
+    assert Endpoint.resolve(url, allow_insecure=not endpoint.secure, environ={}) == endpoint
+    scheme = "wss" if endpoint.secure else "ws"
+    check_url(url, scheme=scheme, host=endpoint.host, prefix=endpoint.prefix, query=endpoint.query)
+
+
+@given(
+    endpoint=ENDPOINTS.map(lambda endpoint: replace(endpoint, api_version="v1")),
+    name=st.sampled_from(["call_id", "intent"]),
+    value=NAMES,
+)
+def test_a_call_and_an_intent_lose_nothing_either(endpoint: Endpoint, name: str, value: str) -> None:
+    arguments: dict[str, Any] = {name: value}
+    url = endpoint.realtime_url(**arguments)
+    scheme = "wss" if endpoint.secure else "ws"
+    check_url(url, scheme=scheme, host=endpoint.host, prefix=endpoint.prefix, query=endpoint.query)
+    pairs = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    assert pairs[len(endpoint.query) :] == [(name, value)]
 
 
 @given(st.text(max_size=40) | st.from_regex(r"(https?|wss?)://[^ ]{0,30}", fullmatch=True))
 @example("https://[v1.a]")
 @example("http://[fe80::1%25eth0]")
+@example("https://\N{ZERO WIDTH SPACE}")
 def test_any_text_gives_an_endpoint_or_a_configuration_error(text: str) -> None:
     try:
         made = Endpoint.resolve(text, environ={}, **OURS)
-    except ConfigurationError:
+    except ConfigurationError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - both are good
         return
     assert made.realtime_url().startswith(("wss://", "ws://"))
+
+
+@pytest.mark.parametrize(
+    ("given", "deployment"),
+    [(f"https://{HOST}", "caf\udce9"), (f"https://{HOST}/caf\udce9", "rt"), (f"https://{HOST}?code=\udce9", "rt")],
+    ids=["deployment", "path", "query"],
+)
+def test_what_is_no_text_is_refused_or_sent_as_it_is(given: str, deployment: str) -> None:
+    """So come variables that are not UTF-8."""
+    try:
+        url = url_of(given, api_version="v1", deployment=deployment)
+    except ConfigurationError:
+        return
+    assert "%E9" in url

@@ -33,6 +33,8 @@ FLOORS = {
     "realtime_azure.connection": 4,
     "realtime_azure.verbs": 4,
     "realtime_azure._dial": 3,
+    "realtime_azure._handshake": 3,
+    "realtime_azure._proxy": 3,
     "realtime_azure._websocket": 3,
     "realtime_azure.audio.devices": 3,
     "realtime_azure.rest": 3,
@@ -48,6 +50,7 @@ FLOORS = {
     "realtime_azure._tasks": 0,
     "realtime_azure._version": 0,
     "realtime_azure.errors": 0,
+    "realtime_azure.hints": 0,
 }
 
 

@@ -18,8 +18,8 @@ from .._tasks import service_group
 from ..audio import pcm, wav
 from ..connection import Connection, connect
 from ..emulator import serve
-from ..endpoint import Endpoint
 from ..errors import AudioFileError, ConfigurationError, RealtimeError
+from . import configuration
 from .dialogue import Asked, Dialogue
 from .exit_codes import exit_code
 from .player import play
@@ -49,23 +49,15 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--transcribe-with", metavar="DEPLOYMENT", help="also write down the question, with this deployment"
     )
-    parser.add_argument("--endpoint", metavar="URL", help="the resource, instead of AZURE_OPENAI_ENDPOINT")
-    parser.add_argument("--deployment", metavar="NAME", help="instead of AZURE_OPENAI_DEPLOYMENT_NAME")
-    parser.add_argument("--api-version", metavar="V", help="'v1' or a dated version, instead of OPENAI_API_VERSION")
     parser.add_argument(
-        "--timeout", type=_seconds, default=30.0, metavar="S", help="how long the service may be quiet (%(default)g s)"
+        "--timeout",
+        type=configuration.seconds,
+        default=30.0,
+        metavar="S",
+        help="how long the service may be quiet (%(default)g s)",
     )
+    configuration.add_to(parser)
     parser.set_defaults(run=run)
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < 1e6:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return seconds
 
 
 def run(options: argparse.Namespace) -> int:
@@ -187,10 +179,11 @@ def _is_same_file(one: Path, other: Path) -> bool:
 async def _service(options: argparse.Namespace, asked: Asked, screen: Screen) -> AsyncGenerator[Connection]:
     """A connection to what is configured, else to an emulator in this process."""
     if options.endpoint or os.environ.get("AZURE_OPENAI_ENDPOINT"):
-        target = Endpoint.resolve(options.endpoint, deployment=options.deployment, api_version=options.api_version)
+        target = configuration.endpoint_of(options)
         asked.endpoint = target.origin
-        async with connect(target) as connection:
-            yield connection
+        with configuration.arguments_of(options) as how:
+            async with connect(target, **how) as connection:
+                yield connection
         return
     async with serve() as emulator:
         asked.endpoint, asked.emulator = emulator.url, True

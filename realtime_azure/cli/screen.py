@@ -11,6 +11,7 @@ from typing import TextIO
 
 LABEL = 9
 METER = 24
+_PLAIN = {"→": "->", "·": "-", "✓": "ok", "✗": "NO", "“": '"', "”": '"', "…": "..."}
 
 
 def printable(text: str) -> str:
@@ -28,7 +29,7 @@ class Screen:
         self._streaming: str | None = None
         self._streamed: set[str] = set()  # labels whose text was shown as it came, so far
         self._status = False
-        self._fancy = _can_encode(self._out, "█→·")
+        self._fancy = _can_encode(self._out, "█→·✓✗“”…")
 
     def line(self, label: str, text: str) -> None:
         """A whole line: *label* and *text*."""
@@ -49,6 +50,20 @@ class Screen:
         bar = ("█" if self._fancy else "#") * full + " " * (METER - full)
         self._write(f"\r\x1b[K{label:<{LABEL}} [{bar}] {text}")
         self._status = True
+
+    def status(self, text: str) -> None:
+        """On a terminal: what is going on, on a line that is written over."""
+        if self.live:
+            self.clear()
+            self._write(self._plain(text))
+            self._status = True
+
+    def finding(self, ok: bool | None, label: str, text: str, advice: str) -> None:
+        """A line of a check-up: *ok* (None: for your information), what was found, and under it what to do."""
+        mark = {True: "✓", False: "✗", None: "-"}[ok]
+        self.note(f"{mark} {label:<13} {text}")
+        if advice:
+            self.note(f"  {'':<13} → {advice}")
 
     def stream(self, label: str, text: str) -> None:
         """On a terminal: *text* added to the line of *label*, as it comes."""
@@ -81,7 +96,8 @@ class Screen:
     def _plain(self, text: str) -> str:
         shown = printable(text)
         if not self._fancy:
-            shown = shown.replace("→", "->").replace("·", "-")
+            for sign, plain in _PLAIN.items():
+                shown = shown.replace(sign, plain)
         encoding = self._out.encoding or "utf-8"  # none: it is in memory
         return shown.encode(encoding, "replace").decode(encoding)
 

@@ -10,6 +10,7 @@ responder, an async function from a `Turn` to a `Reply`, which you can bring. It
 they are the emulator's.
 """
 
+from .handshake import REFUSALS
 from .listener import Emulator, serve
 from .responder import Reply, Responder, Speaker, Transcriber, Turn, recorded_answer
 
@@ -17,6 +18,7 @@ __all__ = [
     # running it
     "serve",
     "Emulator",
+    "REFUSALS",
     # what it answers
     "Responder",
     "Turn",

@@ -5,42 +5,42 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-import uuid
-from collections.abc import AsyncGenerator, Collection
+import ssl
+from collections import deque
+from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
-from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
 
 from anyio import (
     BrokenResourceError,
     CancelScope,
     ClosedResourceError,
+    EndOfStream,
     Lock,
     create_tcp_listener,
     move_on_after,
     sleep,
 )
-from anyio.abc import SocketAttribute, SocketStream, TaskGroup
+from anyio.abc import ByteStream, SocketAttribute, TaskGroup
+from anyio.streams.tls import TLSStream
 from pydantic_core import from_json, to_json
-from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake, InvalidMessage
-from websockets.http11 import Request, Response
 
 from .._tasks import service_group
 from .._websocket import WebSocket, abandon, answer_request, receive_request
 from ..audio.pcm import duration
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, Refusal
 from ..events.preview import from_dated, server_to_dated
 from ..events.wire import prepare
 from . import voice
 from .answer import Fields, event
+from .handshake import NO_HANDSHAKE, Admitted, Door, refused, signed
 from .responder import Reply, Responder, Speaker, Transcriber, recorded_answer, tone
 from .service import Cancel, Outcome, Respond, Service, Transcribe, encoded
 
 PACE = 5.0
 HANDSHAKE_TIMEOUT = 10.0
-_GONE = (BrokenResourceError, ClosedResourceError, OSError, EOFError, InvalidHandshake)
+_GONE = (BrokenResourceError, ClosedResourceError, OSError, EOFError, EndOfStream, InvalidHandshake)
 logger = logging.getLogger("realtime_azure.emulator")
 
 
@@ -53,6 +53,11 @@ class Emulator:
     deployments: tuple[str, ...] = ()
     voice: bool = False
     """Whether it transcribes and speaks by itself (the extra `emulator-voice`)."""
+    _refusals: deque[Refusal] = field(default_factory=deque[Refusal], repr=False)
+
+    def refuse(self, *refusals: Refusal) -> None:
+        """Refuses the next handshakes so, one each; see `realtime_azure.emulator.REFUSALS`. Then it accepts again."""
+        self._refusals.extend(refusals)
 
 
 @asynccontextmanager
@@ -65,13 +70,17 @@ async def serve(
     responder: Responder | None = None,
     transcriber: Transcriber | None = None,
     pace: float = PACE,
+    refuse: Iterable[Refusal] = (),
+    ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[Emulator]:
     """Runs the emulator for the length of the `async with`.
 
     *port* 0 picks one. Without *api_key* one is made; without *deployments* any name is accepted. *responder* answers
     each turn (see `realtime_azure.emulator.Turn`), *transcriber* writes down what was said; without them it is the
     voice of the extra `emulator-voice` where that is installed, else `recorded_answer`, and no transcripts. Sound is
-    sent *pace* times faster than it plays, as the service does; `math.inf` is as fast as it goes.
+    sent *pace* times faster than it plays, as the service does; `math.inf` is as fast as it goes. *refuse* is how the
+    first handshakes are refused, one each (`REFUSALS` has what Azure says). With *ssl_context*, a server's, it speaks
+    TLS.
 
     Raises `OSError` if the port cannot be had, and `ConfigurationError` for a *pace* that is not positive.
     """
@@ -79,9 +88,11 @@ async def serve(
         raise ConfigurationError(f"pace: {pace} is not a positive number")
     prepare()
     can_speak = voice.available()
+    key = api_key or secrets.token_hex(16)
     rules = _Rules(
-        api_key=api_key or secrets.token_hex(16),
-        deployments=frozenset(deployments),
+        door=Door(key, tuple(deployments)),
+        refusals=deque(refuse),
+        ssl_context=ssl_context,
         responder=responder or (voice.spoken_answer if can_speak else recorded_answer),
         transcriber=transcriber or (voice.transcribe if can_speak else None),
         speaker=voice.speak if can_speak else tone,
@@ -93,24 +104,35 @@ async def serve(
         # An endpoint to connect to: every address of this machine (0.0.0.0, ::) includes the one it calls itself by.
         near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
         shown = f"[{near}]" if ":" in near else near
-        yield Emulator(f"http://{shown}:{bound}", rules.api_key, tuple(deployments), can_speak and responder is None)
+        yield Emulator(
+            f"{'http' if ssl_context is None else 'https'}://{shown}:{bound}",
+            key,
+            tuple(deployments),
+            can_speak and responder is None,
+            rules.refusals,
+        )
 
 
 @dataclass(frozen=True)
 class _Rules:
     """What every connection of one emulator shares."""
 
-    api_key: str = field(repr=False)
-    deployments: frozenset[str]
+    door: Door
+    refusals: deque[Refusal]
+    ssl_context: ssl.SSLContext | None
     responder: Responder
     transcriber: Transcriber | None
     speaker: Speaker
     pace: float
 
-    async def serve_connection(self, stream: SocketStream) -> None:
+    async def serve_connection(self, stream: ByteStream) -> None:
         try:
             line = None
             with move_on_after(HANDSHAKE_TIMEOUT):
+                if self.ssl_context is not None:
+                    stream = await TLSStream.wrap(
+                        stream, server_side=True, ssl_context=self.ssl_context, standard_compatible=False
+                    )
                 line = await self._accept(stream)
             if line is not None:
                 await line.serve()
@@ -121,84 +143,26 @@ class _Rules:
         finally:
             await abandon(stream)
 
-    async def _accept(self, stream: SocketStream) -> _Line | None:
+    async def _accept(self, stream: ByteStream) -> _Line | None:
         try:
             protocol, request = await receive_request(stream)
         except InvalidMessage:
-            await stream.send(_signed(refuse(400, "BadRequest", _NO_HANDSHAKE)).serialize())
+            await stream.send(signed(refused(NO_HANDSHAKE)).serialize())
             return None
-        refusal, deployment, dated = self._examine(request)
-        response = refusal or protocol.accept(request)
-        if refusal is None and response.status_code != 101:
-            response = refuse(response.status_code, "BadRequest", _NO_HANDSHAKE)
-        _signed(response)
-        websocket = await answer_request(stream, protocol, response)
-        return _Line(self, websocket, Service(deployment), dated) if websocket is not None else None
-
-    def _examine(self, request: Request) -> tuple[Response | None, str, bool]:
-        """A refusal, in Azure's words, or the deployment that is asked for and whether in the dated dialect."""
-        path, query = _target(request.path)
-        dated = path == "/openai/realtime"
-        if not dated and path != "/openai/v1/realtime":
-            return refuse(404, "404", "Resource not found"), "", dated
-        if not self._lets_in(request.headers):
-            return refuse(401, "401", _BAD_KEY), "", dated
-        if dated and "api-version" not in query:
-            return refuse(404, "404", "Resource not found"), "", dated
-        deployment = query.get("deployment") or query.get("model")
-        if not deployment:
-            return refuse(400, "OperationNotSupported", _NO_DEPLOYMENT), "", dated
-        if self.deployments and deployment not in self.deployments:
-            return refuse(404, "DeploymentNotFound", _NO_SUCH_DEPLOYMENT), "", dated
-        return None, deployment, dated
-
-    def _lets_in(self, headers: Headers) -> bool:
-        keys = headers.get_all("api-key")
-        for authorization in () if keys else headers.get_all("Authorization"):
-            scheme, _, token = authorization.partition(" ")
-            keys += [token] if scheme.lower() == "bearer" else []
-        # What is no text comes as surrogates from websockets 15.
-        given = [key.encode("utf-8", "surrogatepass") for key in keys]
-        return len(given) == 1 and secrets.compare_digest(given[0], self.api_key.encode())
-
-
-# As recorded of the service.
-_BAD_KEY = (
-    "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an "
-    "active subscription and use a correct regional API endpoint for your resource."
-)
-_NO_DEPLOYMENT = (
-    "This operation requires either deployment=<deployment-id> or intent=transcription present on the querystring."
-)
-_NO_SUCH_DEPLOYMENT = (
-    "The API deployment for this resource does not exist. If you created the deployment within the last 5 minutes, "
-    "please wait a moment and try again."
-)
-
-
-_NO_HANDSHAKE = "This is for websockets: the request is no handshake of one."
-
-
-def _target(target: str) -> tuple[str, dict[str, str]]:
-    """The path and the query of a request's *target*; what is no URL has neither."""
-    try:
-        url = urlsplit(target)
-    except ValueError:
-        return "", {}
-    return url.path, {name: values[0] for name, values in parse_qs(url.query).items()}
-
-
-def _signed(response: Response) -> Response:
-    response.headers["apim-request-id"] = str(uuid.uuid4())
-    response.headers["x-ms-region"] = "emulator"
-    return response
-
-
-def refuse(status: int, code: str, message: str) -> Response:
-    """An HTTP refusal in Azure's envelope."""
-    body = to_json({"error": {"code": code, "message": message}})
-    headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
-    return Response(status, HTTPStatus(status).phrase, headers, body)
+        said = self.refusals.popleft() if self.refusals else self.door.examine(request)
+        match said:
+            case Refusal():
+                answer = refused(said)
+            case Admitted():
+                answer = protocol.accept(request)
+                if answer.status_code != 101:
+                    answer = refused(replace(NO_HANDSHAKE, status=answer.status_code))
+            case _:
+                answer = said
+        websocket = await answer_request(stream, protocol, signed(answer))
+        if websocket is None or not isinstance(said, Admitted):
+            return None
+        return _Line(self, websocket, Service(said.deployment), said.dated)
 
 
 class _Line:

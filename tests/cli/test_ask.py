@@ -625,7 +625,7 @@ def test_json_of_a_refusal(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     check_keys(outcome.json)
     error = outcome.json["error"]
     assert set(error) == {"kind", "message", "status", "code", "request_id", "hint", "exit_code"}
-    assert (error["kind"], error["status"], error["exit_code"]) == ("HandshakeError", 401, 3)
+    assert (error["kind"], error["status"], error["exit_code"]) == ("AuthenticationError", 401, 3)
 
 
 def test_json_of_a_loss_has_what_was_received(ask: Ask, scripted: Scripted, tmp_path: Path) -> None:
@@ -793,7 +793,7 @@ def test_a_question_that_is_wrong_is_refused_before_anything_is_sent(ask: Ask, p
         (["--text", "hello", "-o", "nowhere/answer.wav"], "--output: nowhere/answer.wav cannot be a file"),
         (["--text", "hello", "--api-version", "yesterday"], "api_version: 'yesterday' is neither"),
         (["--text", "hello", "--endpoint", "example.com"], "endpoint: give a URL such as"),
-        (["--text", "hello", "--endpoint", "http://example.com"], "use https://example.com"),
+        (["--text", "hello", "--endpoint", "http://example.com/openai/v1"], "use https://example.com"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(ask: Ask, arguments: list[str | Path], says: str) -> None:
@@ -864,7 +864,7 @@ def test_a_wrong_key_is_told_with_all_that_helps(
     assert "HTTP 401" in outcome.complaint
     assert "Access denied due to invalid subscription key" in outcome.complaint
     assert re.search(r"\[request id [0-9a-f-]{36}\]", outcome.complaint)
-    assert "Check the key" in outcome.complaint
+    assert "Check that the key is one of this resource's own" in outcome.complaint
     assert "another-key" not in outcome.out + outcome.err
     assert not (tmp_path / "answer.wav").exists()
 
@@ -874,7 +874,7 @@ def test_a_deployment_that_does_not_exist(ask: Ask) -> None:
     outcome = ask("--text", "hello", "--deployment", "gpt-imaginary")
     assert outcome.code == 3
     assert "HTTP 404 (DeploymentNotFound: " in outcome.complaint
-    assert "Check the deployment's name" in outcome.complaint
+    assert "deployment= is the name that was given to the deployment" in outcome.complaint
 
 
 # A service that does not answer
@@ -892,7 +892,7 @@ def test_nobody_there(ask: Ask, configure: Callable[[str], None], nobody: str) -
     configure(f"http://{nobody}")
     outcome = ask("--text", "hello")
     assert outcome.code == 4
-    assert outcome.complaint == f"could not reach {nobody}: Connection refused"
+    assert outcome.complaint.startswith(f"could not reach {nobody}: Connection refused. Check the endpoint's host")
 
 
 async def vanish(_peer: Peer) -> None:
