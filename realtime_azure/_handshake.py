@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 import uuid
 from collections.abc import Mapping
@@ -59,9 +60,9 @@ class Opening:
     *attempt_timeout* for one attempt.
     """
 
-    url: str
+    url: str = field(repr=False)  # a gateway's key may be in it, and in the headers
     signer: Credential
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     ssl_context: ssl.SSLContext | None
     proxy: Proxy | None
     max_message_size: int
@@ -78,22 +79,28 @@ class Opening:
     async def open(self) -> Opened:
         """The caller closes the stream. Raises the last attempt's `ConnectError`; then, and cancelled, none is open."""
         deadline = current_time() + self.open_timeout
-        tries = 0
+        tries, before = 0, None
         while True:
             tries += 1
+            limit = min(self.attempt_timeout, deadline - current_time())
             try:
-                return await self._attempt(min(self.attempt_timeout, deadline - current_time()))
+                return await self._attempt(limit)
             except ConnectError as exc:
                 exc.attempts, exc.client_request_id = tries, self._client_request_id
+                if before is not None and isinstance(exc, ConnectTimeout) and limit < self.attempt_timeout:
+                    before.attempts = tries
+                    raise before  # noqa: B904 - there was no time for another attempt: the one before says why
+                before = exc
                 wait = self.backoff.wait(tries, exc.retry_after)
                 if tries > self.max_retries or not may_help(exc) or current_time() + wait >= deadline:
                     raise
             await sleep(wait)
 
     async def _attempt(self, limit: float) -> Opened:
+        self._client_request_id = None
         with move_on_after(limit):
             self._waiting_for = "the credential"
-            signed = await self.signer.headers()
+            signed = fit_to_sign(await self.signer.headers())
             try:
                 return await self._handshake(signed)
             except AuthenticationError as exc:
@@ -109,7 +116,7 @@ class Opening:
         try:
             if isinstance(self.signer, BearerToken):
                 return await self.signer.renewed(signed, refused.headers.get("www-authenticate"))
-            again = await self.signer.headers()
+            again = fit_to_sign(await self.signer.headers())
         except CredentialError as exc:
             raise refused from exc
         return again if again != signed else None
@@ -142,7 +149,8 @@ class Opening:
             cause = exc.__cause__ or exc
             if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
                 raise tls_error(self._host, cause) from exc
-            if isinstance(cause, EOFError | OSError | BrokenResourceError):
+            # websockets takes a line that ends with LF alone for the end of the stream.
+            if isinstance(cause, EOFError | OSError | BrokenResourceError) and "CRLF" not in reason_of(cause):
                 raise BrokenOff(f"{self._host} hung up during the handshake: {reason_of(cause)}") from exc
             raise ConnectError(f"{self._host} did not answer as a websocket server does: {reason_of(cause)}") from exc
         if websocket is None:
@@ -162,6 +170,8 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes | bytearray, ur
     except (ValueError, AttributeError):
         code, message = None, " ".join(body[:200].decode("utf-8", "replace").split())
     parts = urlsplit(url)
+    if parts.query:  # a page that repeats the URL would show a gateway's key
+        message = re.sub(r"\?[^\s\"'<>=?]*=[^\s\"'<>]*", "?…", str(message or ""))
     return Refusal(
         status,
         headers,
@@ -174,6 +184,15 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes | bytearray, ur
 
 def _lower(response: Response) -> dict[str, str]:
     return {name.lower(): value for name, value in response.headers.raw_items()}
+
+
+def fit_to_sign(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """*headers* of a credential, if they can be sent. Raises `ConfigurationError`, which never shows a value."""
+    for name, value in headers.items():
+        # The error that websockets has for this shows the value.
+        if not all(text.isascii() and text.isprintable() for text in (name, value)) or not name:
+            raise ConfigurationError(f"credential: its header {name!r} has a line break or a character outside ASCII")
+    return headers
 
 
 def fit_headers(headers: Mapping[str, str]) -> Mapping[str, str]:

@@ -147,8 +147,9 @@ async def socks_stream(proxy: Proxy, host: str, port: int) -> ByteStream:
     way = SocksProxy(kind, proxy.host, proxy.port, proxy.user, proxy.password, rdns=True)
     try:
         stream: ByteStream = await way.connect(host, port, timeout=_NO_LIMIT)
-    except (python_socks.ProxyError, python_socks.ProxyConnectionError) as exc:
-        raise ProxyError(f"the proxy {proxy.shown} did not connect to {host}:{port}: {exc}") from exc
+    except Exception as exc:  # its own for a proxy that hangs up is not exported; a reset is anyio's
+        said = str(exc) or "it hung up"
+        raise ProxyError(f"the proxy {proxy.shown} did not connect to {host}:{port}: {said}") from exc
     return stream
 
 

@@ -222,7 +222,10 @@ _BY_STATUS: Mapping[int, type[HandshakeError]] = {
 
 
 def _without_query(url: str) -> str:
-    return url.partition("?")[0].partition("#")[0]
+    bare = url.partition("?")[0].partition("#")[0]
+    scheme, slashes, rest = bare.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}{slashes}{host.rpartition('@')[2]}{slash}{path}" if slashes else bare
 
 
 def request_id_of(headers: Mapping[str, str]) -> str | None:

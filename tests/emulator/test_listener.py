@@ -583,11 +583,18 @@ async def refusal(emulator: Emulator, **arguments: Any) -> HandshakeError:
 
 
 @pytest.mark.parametrize("api_version", ["v1", DATED])
-@pytest.mark.parametrize("sign_in", [{"api_key": "wrong"}, {"api_key": None, "credential": "wrong"}])
-async def test_a_wrong_key_is_refused(emulator: Emulator, api_version: str, sign_in: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("sign_in", "said"),
+    [
+        ({"api_key": "wrong"}, "Access denied due to invalid subscription key or wrong API endpoint."),
+        ({"api_key": None, "credential": "wrong"}, "Unauthorized. Access token is missing, invalid,"),
+    ],
+    ids=["a key", "a token"],
+)
+async def test_a_wrong_key_is_refused(emulator: Emulator, api_version: str, sign_in: dict[str, Any], said: str) -> None:
     error = await refusal(emulator, api_version=api_version, **sign_in)
     assert (error.status, error.code) == (401, "401")
-    assert error.message.startswith("Access denied due to invalid subscription key or wrong API endpoint.")
+    assert error.message.startswith(said)
 
 
 @pytest.mark.parametrize("api_version", ["v1", DATED])
