@@ -183,7 +183,11 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes | bytearray, ur
 
 
 def _lower(response: Response) -> dict[str, str]:
-    return {name.lower(): value for name, value in response.headers.raw_items()}
+    fields: dict[str, str] = {}
+    for name, value in response.headers.raw_items():  # several of one name are a list (RFC 9110 §5.3)
+        known = fields.get(name.lower())
+        fields[name.lower()] = value if known is None else f"{known}, {value}"
+    return fields
 
 
 def fit_to_sign(headers: Mapping[str, str]) -> Mapping[str, str]:

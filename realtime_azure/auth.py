@@ -12,14 +12,14 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from inspect import isawaitable, iscoroutinefunction
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 from weakref import WeakValueDictionary
 
 from anyio import Lock, to_thread
-from anyio.lowlevel import RunVar
+from anyio.lowlevel import RunVar, current_token
 
 from .errors import ConfigurationError, CredentialError
 
@@ -89,7 +89,7 @@ class BearerToken:
     ) -> None:
         self.source = source
         self.scope = scope
-        self._given = _fit_for_a_header(token, source) if isinstance(token, str) else token
+        self._given = _bare(token, source) if isinstance(token, str) else token
         self._supply: _Supply | None = None
 
     def __repr__(self) -> str:
@@ -99,8 +99,8 @@ class BearerToken:
         """Asks for a token if there is none that is fresh. Raises `CredentialError` with the credential's own error."""
         if isinstance(self._given, str):
             return _bearer(self._given)
-        self._supply = _supply(self._given, self.scope, self.source)
-        return _bearer((await self._supply.fresh()).text)
+        supply = self._supply = _supply(self._given, self.scope, self.source)  # two event loops may be here
+        return _bearer((await supply.fresh()).text)
 
     async def renewed(self, refused: Mapping[str, str], challenge: str | None = None) -> Mapping[str, str] | None:
         """Headers with another token than that of *refused*, which the service did not take; None if there is none.
@@ -109,8 +109,8 @@ class BearerToken:
         """
         if isinstance(self._given, str):
             return None
-        self._supply = _supply(self._given, self.scope, self.source)
-        made = _bearer((await self._supply.another(refused, _claims(challenge))).text)
+        supply = self._supply = _supply(self._given, self.scope, self.source)
+        made = _bearer((await supply.another(refused, _claims(challenge))).text)
         return made if made != refused else None
 
 
@@ -119,34 +119,40 @@ class _Supply:
 
     def __init__(self, source: TokenProvider | HasGetToken, scope: str, name: str) -> None:
         self._name = name
+        self._source = source
         self._ask = _asking(source, scope)
         self._lock = Lock()
         self._token: Token | None = None
         self._answers = 0
+        self._failure: Exception | None = None
 
     async def fresh(self, claims: str | None = None) -> Token:
         seen = self._answers
         async with self._lock:
             known = self._token
-            if known is not None and (self._answers != seen or _is_fresh(known)):
+            if self._answers != seen and (known or self._failure):
+                return self._answer()  # it was asked while this one waited: the answer is for both
+            if known is not None and _is_fresh(known):
                 return known
-            return await self._answered(known, claims)
+            try:
+                made = await self._ask(claims)
+            except Exception as exc:  # noqa: BLE001 - raised by _answer
+                self._failure = exc
+            else:
+                self._token, self._failure = replace(made, text=_bare(made.text, self._name)), None
+            self._answers += 1
+            return self._answer()
 
     async def another(self, refused: Mapping[str, str], claims: str | None) -> Token:
         if self._token is not None and _bearer(self._token.text) == refused:
             self._token = None
         return await self.fresh(claims)
 
-    async def _answered(self, known: Token | None, claims: str | None) -> Token:
-        try:
-            made = await self._ask(claims)
-        except Exception as exc:
-            if known is not None and known.expires is not None and time.time() < known.expires:
-                return known  # refreshing may fail as long as the token has not ended
-            raise CredentialError(_said_of(exc)) from exc
-        _fit_for_a_header(made.text, self._name)
-        self._token, self._answers = made, self._answers + 1
-        return made
+    def _answer(self) -> Token:
+        known, failure = self._token, self._failure
+        if known is not None and (failure is None or (known.expires is not None and time.time() < known.expires)):
+            return known  # refreshing may fail as long as the token has not ended
+        raise CredentialError(_said_of(failure, self._source)) from failure
 
 
 _SUPPLIES: RunVar[WeakValueDictionary[tuple[int, str], _Supply]] = RunVar("realtime_azure.tokens")
@@ -176,15 +182,18 @@ def _bearer(token: str) -> Mapping[str, str]:
 
 def _asking(source: TokenProvider | HasGetToken, scope: str) -> Callable[[str | None], Awaitable[Token]]:
     """How to ask *source* for a token, with claims or without."""
-    if get_token := _method(source, "get_token"):
-        get_token_info = _method(source, "get_token_info")
+    if get_token_info := _method(source, "get_token_info"):
 
-        async def ask_azure(claims: str | None) -> Token:
-            if get_token_info is None:
-                more = {"claims": claims} if claims else {}
-                return _dated(await _result(partial(get_token, scope, **more), like=get_token))
+        async def ask_for_info(claims: str | None) -> Token:
             options = {"claims": claims, "enable_cae": True} if claims else {}
             return _dated(await _result(partial(get_token_info, scope, options=options), like=get_token_info))
+
+        return ask_for_info
+    if get_token := _method(source, "get_token"):
+
+        async def ask_azure(claims: str | None) -> Token:
+            more = {"claims": claims} if claims else {}
+            return _dated(await _result(partial(get_token, scope, **more), like=get_token))
 
         return ask_azure
 
@@ -223,7 +232,7 @@ def _claims(challenge: str | None) -> str | None:
     if found is None:
         return None
     try:
-        return base64.b64decode(found[1] + "=" * (-len(found[1]) % 4)).decode()
+        return base64.urlsafe_b64decode(found[1] + "=" * (-len(found[1]) % 4)).decode()
     except ValueError:
         return None
 
@@ -231,10 +240,18 @@ def _claims(challenge: str | None) -> str | None:
 _NO_ASYNCIO = re.compile(r"no (running|current) event loop")
 
 
-def _said_of(error: BaseException) -> str:
+def _on_trio() -> bool:
+    loop = current_token()
+    return type(getattr(loop, "native_token", loop)).__module__.startswith("trio")
+
+
+def _said_of(error: BaseException | None, source: object) -> str:
     """The message for a credential's *error*; on trio, azure-identity's asyncio-only transports miss their loop."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    trio = _on_trio()
+    while trio and cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
         if _NO_ASYNCIO.search(str(cause)):
             return (
                 "this credential of azure.identity.aio works on asyncio only. On trio, use the credential of the same "
@@ -243,12 +260,19 @@ def _said_of(error: BaseException) -> str:
             )
         cause = cause.__cause__ or cause.__context__
     first, *_ = str(error).splitlines() or [""]
-    return f"the credential gave no token: {type(error).__name__}{f': {first}' if first else ''}"
+    said = f"the credential gave no token: {type(error).__name__}{f': {first}' if first else ''}"
+    if trio and str(getattr(source, "__module__", "")).startswith("azure.identity.aio"):
+        # A chain of credentials does not say that it was trio on which one of them failed.
+        said += (
+            ". On trio, use the credential of the same name in azure.identity (it runs in a thread), or give this one "
+            "transport=azure.core.pipeline.transport.TrioRequestsTransport()"
+        )
+    return said
 
 
 def default_scope(host: str) -> str:
     """The scope of a token for *host*: the cloud's own (`.us`, `.cn`), else `DEFAULT_SCOPE`."""
-    name = host.partition(":")[0]
+    name = host.partition(":")[0].rstrip(".")
     return next((scope for cloud, scope in _SOVEREIGN_SCOPES.items() if name.endswith(cloud)), DEFAULT_SCOPE)
 
 
@@ -281,12 +305,12 @@ def resolve_credential(
 
 def _made_of(credential: AnyCredential, scope: str) -> Credential:
     if isinstance(credential, str):
-        return BearerToken(credential.removeprefix("Bearer "))
+        return BearerToken(credential)
     if isinstance(credential, type):
         raise ConfigurationError(f"credential: the class {credential.__name__}, not one of its objects: call it")
     # First: azure-identity's credentials may have an attribute called headers.
     token: Any = credential
-    if _method(credential, "get_token"):
+    if _method(credential, "get_token") or _method(credential, "get_token_info"):
         return BearerToken(token, scope=scope)
     if isinstance(credential, Credential):
         return credential
@@ -298,10 +322,15 @@ def _made_of(credential: AnyCredential, scope: str) -> Credential:
     )
 
 
+def _bare(token: object, name: str) -> str:
+    """*token* without the word `Bearer`, which people put before it."""
+    return _fit_for_a_header(token.removeprefix("Bearer ") if isinstance(token, str) else token, name)
+
+
 def _fit_for_a_header(secret: object, name: str) -> str:
     # The value is never shown, not even in part.
     if not isinstance(secret, str) or not secret:
         raise ConfigurationError(f"{name}: an empty one, or not a string")
-    if not secret.isascii() or not secret.isprintable() or secret != secret.strip():
-        raise ConfigurationError(f"{name}: it has a space around it, a line break or a character outside ASCII")
+    if not secret.isascii() or not secret.isprintable() or " " in secret:
+        raise ConfigurationError(f"{name}: it has a space, a line break or a character outside ASCII")
     return secret

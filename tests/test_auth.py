@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
+import anyio
 import pytest
 from anyio import lowlevel
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from realtime_azure import ConfigurationError
-from realtime_azure.auth import ApiKey, BearerToken, Credential, resolve_credential
+from realtime_azure import ConfigurationError, CredentialError
+from realtime_azure.auth import ApiKey, BearerToken, Credential, Token, default_scope, resolve_credential
 
 SCOPE = "https://cognitiveservices.azure.com/.default"
 BOTH = {"AZURE_OPENAI_AD_TOKEN": "token-of-environment", "AZURE_OPENAI_API_KEY": "key-of-environment"}
@@ -25,7 +31,8 @@ class AccessToken:
     """As azure-core's."""
 
     token: str
-    expires_on: int = 4102444800
+    expires_on: float = 4102444800
+    refresh_on: float | None = None
 
 
 @dataclass
@@ -115,13 +122,302 @@ async def test_an_async_function_need_not_look_like_one() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", [Azure, AzureAio])
-async def test_an_azure_credential_is_asked_for_each_handshake(kind: type[Azure | AzureAio]) -> None:
+async def test_an_azure_credential_is_asked_when_a_token_is_needed(kind: type[Azure | AzureAio]) -> None:
     credential = kind()
     made = resolve_credential(credential=credential, environ=BOTH)
     assert credential.scopes == []
     assert await made.headers() == {"Authorization": "Bearer token-1"}
-    assert await made.headers() == {"Authorization": "Bearer token-2"}
-    assert credential.scopes == [(SCOPE,), (SCOPE,)]
+    assert credential.scopes == [(SCOPE,)]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", [Azure, AzureAio])
+async def test_a_token_that_is_good_for_long_is_used_again(kind: type[Azure | AzureAio]) -> None:
+    credential = kind()
+    made = resolve_credential(credential=credential)
+    assert await made.headers() == await made.headers() == {"Authorization": "Bearer token-1"}
+
+
+@pytest.mark.anyio
+async def test_who_asks_the_same_credential_shares_its_token() -> None:
+    credential = Azure()
+    first, second = resolve_credential(credential=credential), resolve_credential(credential=credential)
+    assert await first.headers() == await second.headers()
+    assert len(credential.scopes) == 1
+
+
+@pytest.mark.anyio
+async def test_a_token_for_another_scope_is_another_token() -> None:
+    credential = Azure()
+    first = resolve_credential(credential=credential)
+    second = resolve_credential(credential=credential, scope="https://ai.azure.com/.default")
+    assert await first.headers() == {"Authorization": "Bearer token-1"}
+    assert await second.headers() == {"Authorization": "Bearer token-2"}
+    assert credential.scopes == [(SCOPE,), ("https://ai.azure.com/.default",)]
+
+
+@pytest.mark.anyio
+async def test_a_token_that_is_good_for_long_is_not_another_credentials() -> None:
+    """Two credentials of the same kind are two identities."""
+    made = [resolve_credential(credential=Azure()) for _ in range(2)]
+    for one in made:
+        assert await one.headers() == {"Authorization": "Bearer token-1"}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "prefixed", ["Bearer eyJ0.eyJh.c2ln", "eyJ0.eyJh.c2ln"], ids=["copied with the scheme", "the token alone"]
+)
+async def test_a_string_may_have_its_scheme(prefixed: str) -> None:
+    made = resolve_credential(credential=prefixed, environ=BOTH)
+    assert await made.headers() == {"Authorization": "Bearer eyJ0.eyJh.c2ln"}
+
+
+@pytest.mark.anyio
+async def test_an_object_that_can_be_called_is_a_function() -> None:
+    class Now:
+        def __call__(self) -> str:
+            return "now"
+
+    class Later:
+        async def __call__(self) -> str:
+            await lowlevel.checkpoint()
+            return "later"
+
+    assert await resolve_credential(credential=Now()).headers() == {"Authorization": "Bearer now"}
+    assert await resolve_credential(credential=Later()).headers() == {"Authorization": "Bearer later"}
+
+
+@dataclass
+class WithInfo:
+    """What azure-core calls `SupportsTokenInfo`, and the older way beside it."""
+
+    asked: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+
+    def get_token(self, *_: str, **__: Any) -> AccessToken:
+        raise AssertionError("it has the newer way, too")
+
+    def get_token_info(self, *scopes: str, options: Mapping[str, Any] | None = None) -> AccessToken:
+        assert scopes == (SCOPE,)
+        self.asked.append(options or {})
+        return AccessToken(f"token-{len(self.asked)}")
+
+
+@dataclass
+class WithInfoAio:
+    asked: list[Mapping[str, Any]] = field(default_factory=list[Mapping[str, Any]])
+
+    async def get_token(self, *_: str, **__: Any) -> AccessToken:
+        raise AssertionError("it has the newer way, too")
+
+    async def get_token_info(self, *scopes: str, options: Mapping[str, Any] | None = None) -> AccessToken:
+        await lowlevel.checkpoint()
+        assert scopes == (SCOPE,)
+        self.asked.append(options or {})
+        return AccessToken(f"token-{len(self.asked)}")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("kind", [WithInfo, WithInfoAio])
+async def test_the_newer_way_to_ask_is_preferred(kind: type[WithInfo | WithInfoAio]) -> None:
+    """It says when to refresh."""
+    credential = kind()
+    assert await resolve_credential(credential=credential).headers() == {"Authorization": "Bearer token-1"}
+    assert credential.asked == [{}]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_the_newer_way_to_ask_is_enough(is_async: bool) -> None:
+    """azure-core's `TokenProvider` is a `TokenCredential` or a `SupportsTokenInfo`."""
+
+    class Newer:
+        def get_token_info(self, *_: str, options: Any = None) -> AccessToken:
+            return AccessToken(f"newer{options or ''}")
+
+    class NewerAio:
+        async def get_token_info(self, *_: str, options: Any = None) -> AccessToken:
+            await lowlevel.checkpoint()
+            return AccessToken(f"newer{options or ''}")
+
+    credential: Any = NewerAio() if is_async else Newer()
+    assert await resolve_credential(credential=credential).headers() == {"Authorization": "Bearer newer"}
+
+
+# How long a token is good for.
+
+
+class Dated:
+    """Gives *tokens*, one after the other; an error among them is raised."""
+
+    def __init__(self, *tokens: AccessToken | Exception) -> None:
+        self.tokens = iter(tokens)
+
+    async def get_token(self, *_: str, **__: Any) -> Any:
+        raise AssertionError("it has the newer way, too")
+
+    async def get_token_info(self, *_: str, options: Any = None) -> AccessToken:
+        await lowlevel.checkpoint()
+        assert not options
+        token = next(self.tokens)
+        if isinstance(token, Exception):
+            raise token
+        return token
+
+
+def in_(seconds: float) -> float:
+    return time.time() + seconds
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("expires", "refresh", "again"),
+    [
+        pytest.param(3600, None, True, id="an hour is left"),
+        pytest.param(330, None, True, id="more than five minutes are left"),
+        pytest.param(290, None, False, id="less than five minutes are left"),
+        pytest.param(0, None, False, id="it ends now"),
+        pytest.param(-3600, None, False, id="it has ended"),
+        pytest.param(3600, 30, True, id="its renewal is to come"),
+        pytest.param(3600, -30, False, id="its renewal is due"),
+        pytest.param(290, 30, False, id="its renewal is to come, and it ends before"),
+        pytest.param(3600, 7200, True, id="its renewal is to come after its end"),
+    ],
+)
+async def test_a_token_is_used_until_it_is_to_be_renewed(expires: float, refresh: float | None, again: bool) -> None:
+    first = AccessToken("first", in_(expires), None if refresh is None else in_(refresh))
+    made = resolve_credential(credential=Dated(first, AccessToken("second")))
+    assert await made.headers() == {"Authorization": "Bearer first"}
+    assert await made.headers() == {"Authorization": f"Bearer {'first' if again else 'second'}"}
+
+
+@pytest.mark.anyio
+async def test_a_renewal_that_fails_does_no_harm_while_the_token_lasts() -> None:
+    tokens = (AccessToken("first", in_(100)), OSError("no network"), OSError("no network"), AccessToken("second"))
+    made = resolve_credential(credential=Dated(*tokens))
+    said = [(await made.headers())["Authorization"] for _ in range(5)]
+    assert said == ["Bearer first", "Bearer first", "Bearer first", "Bearer second", "Bearer second"]
+
+
+@pytest.mark.anyio
+async def test_a_renewal_that_fails_is_an_error_when_the_token_has_ended() -> None:
+    error = OSError("no network")
+    made = resolve_credential(
+        credential=Dated(AccessToken("first", in_(-1)), error, AccessToken("second")),
+    )
+    assert await made.headers() == {"Authorization": "Bearer first"}  # what the credential gives is its own affair
+    with pytest.raises(CredentialError, match=r"the credential gave no token: OSError: no network") as caught:
+        await made.headers()
+    assert caught.value.__cause__ is error
+    assert await made.headers() == {"Authorization": "Bearer second"}
+
+
+@pytest.mark.anyio
+async def test_an_object_that_is_no_token_is_an_error() -> None:
+    class Odd:
+        async def get_token(self, *_: str) -> str:
+            return "hunter2"
+
+    odd: Any = Odd()
+    with pytest.raises(CredentialError, match="AttributeError") as caught:
+        await resolve_credential(credential=odd).headers()
+    assert "hunter2" not in everything_said(caught.value)
+
+
+# After a refusal.
+
+
+@dataclass
+class Challenged:
+    """Notes the claims that it was asked for, in the older way."""
+
+    claims: list[str | None] = field(default_factory=list[str | None])
+
+    async def get_token(self, *_: str, claims: str | None = None) -> AccessToken:
+        await lowlevel.checkpoint()
+        self.claims.append(claims)
+        return AccessToken(f"token-{len(self.claims)}")
+
+
+async def claims_after(challenge: str | None) -> str | None:
+    """The claims that a credential is asked for after a refusal with *challenge*."""
+    credential = Challenged()
+    made = resolve_credential(credential=credential)
+    assert isinstance(made, BearerToken)
+    assert await made.renewed(await made.headers(), challenge) == {"Authorization": "Bearer token-2"}
+    first, second = credential.claims
+    assert first is None
+    return second
+
+
+CLAIMS = json.dumps({"access_token": {"nbf": {"essential": True, "value": "1604106651"}}})
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("challenge", "claims"),
+    [
+        pytest.param(None, None, id="no challenge"),
+        pytest.param("", None, id="an empty one"),
+        pytest.param("Bearer", None, id="without claims"),
+        pytest.param('Bearer error="invalid_token", error_description="gone"', None, id="another error"),
+        pytest.param('Bearer error="insufficient_claims", claims="é"', None, id="not base64"),
+        pytest.param('Bearer error="insufficient_claims", claims="gA=="', None, id="not UTF-8"),
+        pytest.param(
+            'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", '
+            f'error="insufficient_claims", claims="{base64.b64encode(CLAIMS.encode()).decode()}"',
+            CLAIMS,
+            id="as Azure's gateways say it",
+        ),
+        pytest.param(
+            f'Bearer error="insufficient_claims",claims="{base64.b64encode(CLAIMS.encode()).decode().rstrip("=")}"',
+            CLAIMS,
+            id="without padding",
+        ),
+    ],
+)
+async def test_a_challenges_claims_are_asked_for(challenge: str | None, claims: str | None) -> None:
+    assert await claims_after(challenge) == claims
+
+
+@given(claims=st.text(min_size=1), padded=st.booleans())
+def test_claims_arrive_as_they_were_meant(claims: str, padded: bool) -> None:
+    check_claims(claims, urlsafe=False, padded=padded)
+
+
+@given(claims=st.text(min_size=1), padded=st.booleans())
+@example(claims='{"a":"\u00ff\u00fe??>>"}', padded=True)
+def test_claims_may_be_in_the_url_safe_alphabet(claims: str, padded: bool) -> None:
+    check_claims(claims, urlsafe=True, padded=padded)
+
+
+def check_claims(claims: str, *, urlsafe: bool, padded: bool) -> None:
+    encoded = (base64.urlsafe_b64encode if urlsafe else base64.b64encode)(claims.encode()).decode()
+    challenge = f'Bearer error="insufficient_claims", claims="{encoded if padded else encoded.rstrip("=")}"'
+    assert anyio.run(claims_after, challenge) == claims
+
+
+@pytest.mark.anyio
+async def test_a_string_has_no_other_token() -> None:
+    made = BearerToken("token")
+    assert await made.renewed(await made.headers()) is None
+
+
+@pytest.mark.anyio
+async def test_a_function_that_gives_the_same_token_has_no_other() -> None:
+    made = BearerToken(lambda: "token")
+    assert await made.renewed(await made.headers()) is None
+
+
+@pytest.mark.anyio
+async def test_a_token_that_somebody_else_renewed_is_another() -> None:
+    """Two were refused with one token; the second to hear of it takes what the first was given."""
+    credential = Azure()
+    first, second = BearerToken(credential), BearerToken(credential)
+    refused = await first.headers()
+    assert await second.headers() == refused
+    assert await first.renewed(refused) == await second.renewed(refused) == {"Authorization": "Bearer token-2"}
+    assert len(credential.scopes) == 2
 
 
 @pytest.mark.anyio
@@ -175,8 +471,8 @@ async def test_an_async_azure_credential_runs_on_the_event_loop() -> None:
 
 
 @pytest.mark.anyio
-async def test_what_a_provider_raises_comes_out_as_it_is() -> None:
-    error = LookupError("no such vault")
+async def test_what_a_provider_raises_is_the_cause_of_ours() -> None:
+    error = LookupError("no such vault\nin the second line: hunter2")
 
     def sync() -> str:
         raise error
@@ -186,9 +482,56 @@ async def test_what_a_provider_raises_comes_out_as_it_is() -> None:
         raise error
 
     for provider in (sync, waiting):
-        with pytest.raises(LookupError) as caught:
+        with pytest.raises(CredentialError) as caught:
             await resolve_credential(credential=provider).headers()
-        assert caught.value is error
+        assert caught.value.__cause__ is error
+        assert str(caught.value) == "the credential gave no token: LookupError: no such vault"
+
+
+@pytest.mark.anyio
+async def test_a_provider_that_raises_without_a_word_is_named_by_its_error() -> None:
+    def provider() -> str:
+        raise PermissionError
+
+    with pytest.raises(CredentialError, match=r"^the credential gave no token: PermissionError$"):
+        await resolve_credential(credential=provider).headers()
+
+
+@pytest.mark.anyio
+async def test_a_provider_that_has_no_more_says_so() -> None:
+    """`StopIteration` is what neither event loop can carry."""
+    tokens = iter(["only-one"])
+    made = resolve_credential(credential=lambda: next(tokens))
+    assert await made.headers() == {"Authorization": "Bearer only-one"}
+    with pytest.raises(CredentialError, match="StopIteration"):
+        await made.headers()
+
+
+# Whom a token is for.
+
+
+@pytest.mark.parametrize(
+    ("host", "scope"),
+    [
+        ("name.openai.azure.com", SCOPE),
+        ("name.cognitiveservices.azure.com", SCOPE),
+        ("name.services.ai.azure.com", SCOPE),
+        ("eastus2.api.cognitive.microsoft.com", SCOPE),
+        ("name.openai.azure.us", "https://cognitiveservices.azure.us/.default"),
+        ("name.cognitiveservices.azure.us", "https://cognitiveservices.azure.us/.default"),
+        ("name.openai.azure.us:443", "https://cognitiveservices.azure.us/.default"),
+        ("name.openai.azure.cn", "https://cognitiveservices.azure.cn/.default"),
+        ("name.openai.azure.cn:8443", "https://cognitiveservices.azure.cn/.default"),
+        ("gateway.contoso.com", SCOPE),
+        ("notazure.us", SCOPE),
+        ("name.openai.azure.us.contoso.com", SCOPE),
+        ("127.0.0.1:8080", SCOPE),
+        ("[::1]:8080", SCOPE),
+        ("localhost", SCOPE),
+    ],
+)
+def test_the_scope_is_that_of_the_hosts_cloud(host: str, scope: str) -> None:
+    assert default_scope(host) == scope
 
 
 # Which one it is.
@@ -304,6 +647,64 @@ def test_an_unfit_secret_of_the_environment_is_refused_by_its_variable(variable:
     assert variable in str(caught.value)
 
 
-@pytest.mark.parametrize("made", [ApiKey("hunter2"), BearerToken("hunter2")])
+@pytest.mark.parametrize(
+    "made",
+    [
+        ApiKey("hunter2"),
+        BearerToken("hunter2"),
+        BearerToken(partial(str, "hunter2")),
+        Token("hunter2", 1.0, 2.0),
+        resolve_credential(api_key="hunter2"),
+        resolve_credential(credential="Bearer hunter2"),
+        resolve_credential(environ={"AZURE_OPENAI_AD_TOKEN": "hunter2"}),
+        resolve_credential(environ={"AZURE_OPENAI_API_KEY": "hunter2"}),
+    ],
+    ids=lambda made: type(made).__name__,
+)
 def test_a_credential_does_not_show_its_secret(made: object) -> None:
-    assert "hunter2" not in f"{made!r} {made}"
+    assert "hunter2" not in f"{made!r} {made} {[made]}"
+
+
+@pytest.mark.anyio
+async def test_a_credential_that_holds_a_token_does_not_show_it() -> None:
+    @dataclass(repr=False)
+    class Safe(Azure):
+        def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+            return AccessToken(f"hunter2-{super().get_token(*scopes).token}")
+
+    made = BearerToken(Safe())
+    assert await made.headers() == {"Authorization": "Bearer hunter2-token-1"}
+    # Whatever it holds: what a debugger or an error report shows of it.
+    assert "hunter2" not in f"{made!r} {made} {vars(made)!r}"
+
+
+@pytest.mark.anyio
+async def test_an_error_of_a_renewal_does_not_show_the_token_before() -> None:
+    made = resolve_credential(credential=Dated(AccessToken("hunter2", in_(-1)), OSError("no network")))
+    await made.headers()
+    with pytest.raises(CredentialError) as caught:
+        await made.headers()
+    assert "hunter2" not in everything_said(caught.value)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("secret", UNFIT)
+async def test_a_token_of_a_credential_that_fits_in_no_header_is_refused_and_not_shown(secret: str) -> None:
+    credential = Dated(AccessToken(secret))
+    with pytest.raises(ConfigurationError, match=r"^credential: ") as caught:
+        await resolve_credential(credential=credential).headers()
+    assert "hunter2" not in everything_said(caught.value)
+
+
+@given(st.text())
+def test_a_key_is_sent_as_it_is_or_refused(key: str) -> None:
+    """What is not visible ASCII, but for spaces within, never gets into a header."""
+    fits = bool(key) and key == key.strip(" ") and all(" " <= letter <= "~" for letter in key)
+    try:
+        made = resolve_credential(api_key=key)
+    except ConfigurationError as exc:
+        assert not fits
+        assert len(key) < 8 or key not in everything_said(exc)  # noqa: PT017 - it need not be raised
+    else:
+        assert fits
+        assert anyio.run(made.headers) == {"api-key": key}
