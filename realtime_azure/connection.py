@@ -261,10 +261,10 @@ async def connect(
 
     Times are in seconds: *open_timeout* for all of the opening, *attempt_timeout* for each attempt (the credential's
     part included: raise it for one that asks a person), of which *max_retries* may follow the first where that can
-    help (429, 408, 5xx, no answer, hung up; after what `retry-after` says, else a jittered half second, one, two). A 401
-    with a token that can be renewed is tried once more. *close_timeout* is for the goodbye, a ping goes out after each *ping_interval* (None: never), and has
-    *ping_timeout* to be answered. *inbox_limit* and *max_message_size* are in bytes: how much may wait to be read
-    (see `realtime_azure.streams`), and how large one message may be.
+    help (429, 408, 5xx, no answer, hung up; after what `retry-after` says, else a jittered half second, one, two). A
+    401 with a token that can be renewed is tried once more. *close_timeout* is for the goodbye, a ping goes out after
+    each *ping_interval* (None: never), and has *ping_timeout* to be answered. *inbox_limit* and *max_message_size* are
+    in bytes: how much may wait to be read (see `realtime_azure.streams`), and how large one message may be.
 
     Raises `ConfigurationError` before anything is sent, and a `ConnectError` when no connection comes about: a
     `HandshakeError` when the service refuses, another where it cannot be reached (see `realtime_azure.errors`). What
