@@ -14,7 +14,8 @@ from anyio import BrokenResourceError, EndOfStream, aclose_forcefully, connect_t
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
-from ._proxy import Proxy, connect_through, socks_stream
+from ._proxy import CHECK_THE_PROXY, Proxy, connect_through, socks_stream
+from ._reason import first_cause, reason_of
 from .errors import (
     BrokenOff,
     ConfigurationError,
@@ -50,7 +51,7 @@ async def _tcp(host: str, port: int, name: str) -> ByteStream:
     try:
         return await connect_tcp(host, port)
     except OSError as exc:
-        cause = _first_cause(exc)
+        cause = first_cause(exc)
         kind: type[ConnectError] = Unreachable
         tried = "Check the endpoint's host and port, and what a firewall or a VPN lets through."
         if isinstance(cause, socket.gaierror | UnicodeError):
@@ -61,13 +62,13 @@ async def _tcp(host: str, port: int, name: str) -> ByteStream:
 
 
 async def _through(proxy: Proxy, host: str, port: int) -> ByteStream:
+    context = default_ssl_context() if proxy.scheme == "https" else None
     try:
         stream = await _tcp(proxy.host, proxy.port, proxy.shown)
-        if proxy.scheme == "https":
-            stream = await _secured(stream, proxy.host, default_ssl_context(), proxy.shown)
+        if context is not None:
+            stream = await _secured(stream, proxy.host, context, proxy.shown)
     except ConnectError as exc:
-        hint = "Check the proxy (proxy=, or HTTPS_PROXY and NO_PROXY)."
-        raise ProxyError(f"no way through the proxy: {exc.said}", hint=hint) from exc
+        raise ProxyError(f"no way through the proxy: {exc.said}", hint=CHECK_THE_PROXY) from exc
     try:
         await connect_through(proxy, stream, host, port)
     except BaseException as exc:
@@ -91,7 +92,7 @@ async def _secured(stream: ByteStream, host: str, context: ssl.SSLContext, name:
         await aclose_forcefully(stream)
         if not isinstance(exc, (OSError, EndOfStream, BrokenResourceError)):  # an SSLError is an OSError
             raise
-        cause = _first_cause(exc)
+        cause = first_cause(exc)
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
             raise tls_error(name, cause) from exc
         raise BrokenOff(f"{name} hung up during the TLS handshake: {reason_of(exc)}") from exc
@@ -122,9 +123,12 @@ def _ssl_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
+_WANTS_A_CERTIFICATE = ("ALERT_CERTIFICATE", "ALERT_BAD_CERTIFICATE", "ALERT_UNKNOWN_CA", "ALERT_HANDSHAKE_FAILURE")
+
+
 def _tls_hint(error: ssl.SSLError) -> str:
     if not isinstance(error, ssl.SSLCertVerificationError):
-        if "CERTIFICATE" in (error.reason or "") and "ALERT" in (error.reason or ""):
+        if any(alert in (error.reason or "") for alert in _WANTS_A_CERTIFICATE):
             return "The server wants a certificate of this side: ssl_context.load_cert_chain(…)."
         return "Check that the port speaks TLS; http:// is for this machine."
     match error.verify_code:
@@ -139,21 +143,3 @@ def _tls_hint(error: ssl.SSLError) -> str:
             return "Use the name that the certificate is for: the endpoint as the portal shows it."
         case _:
             return ""
-
-
-def _first_cause(error: BaseException) -> BaseException:
-    """The first thing that went wrong: anyio gathers the attempts at several addresses in a group."""
-    cause = error.__cause__ or error
-    while isinstance(cause, BaseExceptionGroup):
-        cause = cause.exceptions[0]
-    return cause
-
-
-def reason_of(error: BaseException) -> str:
-    """What went wrong, in the network's own words where there are some."""
-    cause = _first_cause(error)
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return cause.verify_message
-    if isinstance(cause, ConnectionError) and cause.errno:
-        return os.strerror(cause.errno)  # asyncio's own text is about its call, not about what happened
-    return str(getattr(cause, "strerror", None) or str(cause) or type(cause).__name__)

@@ -15,8 +15,9 @@ from pydantic_core import from_json
 from websockets.exceptions import InvalidHandshake
 from websockets.http11 import Response
 
-from ._dial import dial, reason_of, tls_error
+from ._dial import dial, tls_error
 from ._proxy import Proxy
+from ._reason import reason_of
 from ._version import __version__
 from ._websocket import WebSocket, abandon, open_client
 from .auth import BearerToken, Credential

@@ -14,12 +14,14 @@ from urllib.parse import unquote, urlsplit
 from anyio import EndOfStream
 from anyio.abc import ByteStream
 
+from ._reason import reason_of
 from ._version import __version__
 from .endpoint import is_loopback
 from .errors import ConfigurationError, ProxyError
 
 _PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080, "socks4": 1080, "socks4a": 1080}
 _ANSWER_LIMIT = 65536
+CHECK_THE_PROXY = "Check the proxy (proxy=, or HTTPS_PROXY and NO_PROXY)."
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,16 @@ class Proxy:
             host, port = parts.hostname, parts.port
         except ValueError:
             raise wrong from None
-        if not host or parts.scheme not in _PORTS:
+        # A path or a query: somebody's password has a / or a ? in it, and what is before that is not the host.
+        if not host or parts.scheme not in _PORTS or parts.path.strip("/") or parts.query or parts.fragment:
             raise wrong
         user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
-        return cls(parts.scheme, host, port or _PORTS[parts.scheme], user, password)
+        proxy = cls(parts.scheme, host, port or _PORTS[parts.scheme], user, password)
+        if proxy.is_socks and not all(part.isascii() and len(part) <= 255 for part in (user or "", password or "")):
+            raise ConfigurationError(
+                f"{source}: a SOCKS proxy takes a name and a password of at most 255 ASCII characters"
+            )
+        return proxy
 
     @property
     def shown(self) -> str:
@@ -71,7 +79,8 @@ def proxy_for(url: str, proxy: str | bool | None = True) -> Proxy | None:
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - it costs 30 ms, which only this needs
 
     known = getproxies()
-    if proxy_bypass(parts.netloc) or _in_no_proxy(parts.hostname or "", known):
+    port = parts.port or (443 if parts.scheme == "wss" else 80)
+    if proxy_bypass(f"{parts.netloc.removesuffix(f':{port}')}:{port}") or _in_no_proxy(parts.hostname or "", known):
         return None
     for name in ("https" if parts.scheme == "wss" else "http", "all", "socks"):
         if given := known.get(name):
@@ -130,7 +139,7 @@ def _check(proxy: Proxy, target: str, answer: bytes) -> None:
         )
         error.status, error.message = status, reason
         raise error
-    if not answer.endswith(b"\r\n\r\n"):
+    if answer.partition(b"\r\n\r\n")[2]:
         raise ProxyError(f"the proxy {proxy.shown} spoke first on the connection to {target}")
 
 
@@ -147,6 +156,11 @@ async def socks_stream(proxy: Proxy, host: str, port: int) -> ByteStream:
     way = SocksProxy(kind, proxy.host, proxy.port, proxy.user, proxy.password, rdns=True)
     try:
         stream: ByteStream = await way.connect(host, port, timeout=_NO_LIMIT)
+    except python_socks.ProxyConnectionError as exc:
+        why = reason_of(exc.__cause__ or exc)
+        raise ProxyError(
+            f"no way through the proxy: could not reach {proxy.shown}: {why}", hint=CHECK_THE_PROXY
+        ) from exc
     except Exception as exc:  # its own for a proxy that hangs up is not exported; a reset is anyio's
         said = str(exc) or "it hung up"
         raise ProxyError(f"the proxy {proxy.shown} did not connect to {host}:{port}: {said}") from exc

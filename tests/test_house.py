@@ -47,6 +47,7 @@ FLOORS = {
     "realtime_azure.auth": 1,
     "realtime_azure.endpoint": 1,
     "realtime_azure.events": 1,
+    "realtime_azure._reason": 0,
     "realtime_azure._tasks": 0,
     "realtime_azure._version": 0,
     "realtime_azure.errors": 0,
