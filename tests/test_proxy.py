@@ -1166,10 +1166,7 @@ def test_a_name_and_a_password_come_out_as_they_went_in(what: tuple[str, str, st
     assert SECRET not in repr(proxy) + str(proxy) + proxy.shown
 
 
-NEAR_IT = st.text(st.characters(exclude_characters="/?#"), max_size=10)
-
-
-@given(before=NEAR_IT, after=NEAR_IT)
+@given(before=st.text(max_size=10), after=st.text(max_size=10))
 def test_whatever_is_in_a_password_it_is_not_shown(before: str, after: str) -> None:
     for url in (f"{scheme}user:{before}{SECRET}{after}@proxy.example:3128" for scheme in ("", "http://", "https://")):
         try:
