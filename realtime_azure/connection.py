@@ -38,7 +38,15 @@ from .events import (
 from .events.preview import to_dated
 from .events.wire import Bytes, checked, dump, encode_append, prepare
 from .streams import EventStream, Inbox, Subscription
-from .verbs import Conversation, InputAudioBuffer, OutputAudioBuffer, Responses, SessionVerbs, new_event_id
+from .verbs import (
+    Conversation,
+    InputAudioBuffer,
+    OutputAudioBuffer,
+    Responses,
+    SessionVerbs,
+    TranscriptionSession,
+    new_event_id,
+)
 
 E1 = TypeVar("E1", bound=ServerEvent)
 E2 = TypeVar("E2", bound=ServerEvent)
@@ -72,6 +80,7 @@ class Connection:
         self.output_audio_buffer = OutputAudioBuffer(self.send)
         self.conversation = Conversation(self.send)
         self.response = Responses(self.send)
+        self.transcription_session = TranscriptionSession(self.send)
         self._websocket = opened.websocket
         self._inbox = Inbox(inbox_limit)
         self._close_timeout = close_timeout
@@ -129,22 +138,24 @@ class Connection:
 
     # Sending
 
-    async def send(self, event: ClientEvent | Mapping[str, Any]) -> None:
+    async def send(self, event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> None:
         """Sends one event, a model or a mapping in the service's (GA) vocabulary.
+
+        With *extra*, fields and values that are newer than this version are sent, not refused.
 
         It is checked first: `InvalidEvent` names what is wrong with it, and nothing is sent. It gets an
         `event_id` if it has none (`input_audio_buffer.append` does not). Waits while the network is behind;
         cancelled, the event is wholly queued or not at all. Raises `ConnectionClosed` after the end.
         """
-        made = checked(event)
-        if made.type == "input_audio_buffer.append":
+        made = checked(event, extra=extra)
+        if made.type == "input_audio_buffer.append" and not made.model_extra:
             await self._append(made.audio, made.event_id)
             return
         if made.event_id is None:
             made = made.model_copy(update={"event_id": new_event_id()})
         message = dump(made)
         if self.endpoint.dated:
-            message = to_json(to_dated(from_json(message)))
+            message = to_json(to_dated(from_json(message), extra=extra))
         await self._send(message)
 
     async def _append(self, audio: Bytes, event_id: str | None) -> None:

@@ -1,20 +1,30 @@
 """The verbs of a connection, in openai-python's words: `session.update`, `response.create`, …
 
-Each sends one client event. What a verb takes first may be given by position or by name; *event_id* is made if
-it is not given. Raises `InvalidEvent` before anything is sent, `ConnectionClosed` after the end. A cancelled verb
-has sent its event wholly or not at all.
+Each sends one client event. What a verb takes first may be given by position or by name, as a model or as a dict of the
+same shape; *event_id* is made if it is not given. With *extra*, fields and values that are newer than this version are
+sent, not refused. Raises `InvalidEvent` before anything is sent, `ConnectionClosed` after the end. A cancelled verb has
+sent its event wholly or not at all.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .events import ClientEvent, Item, ResponseConfig, SessionConfig
+from .events import ClientEvent, Item, ResponseConfig, SessionConfig, TranscriptionConfig
 from .events.wire import Bytes
 
-Send = Callable[[ClientEvent | Mapping[str, Any]], Awaitable[None]]
+if TYPE_CHECKING:
+    from .events.dicts import ItemDict, ResponseConfigDict, SessionConfigDict, TranscriptionConfigDict
+
+
+class Send(Protocol):
+    """`Connection.send`"""
+
+    async def __call__(self, event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> None: ...
+
+
 Append = Callable[[Bytes, str | None], Awaitable[None]]
 
 
@@ -38,13 +48,48 @@ class SessionVerbs:
 
     def __init__(self, send: Send) -> None:
         self._send = send
+        self.input_audio_buffer = SessionInputAudioBuffer(send)
 
-    async def update(self, session: SessionConfig | Mapping[str, Any], *, event_id: str | None = None) -> None:
+    async def update(
+        self, session: SessionConfig | SessionConfigDict, *, event_id: str | None = None, extra: bool = False
+    ) -> None:
         """Changes what *session* names; the service answers with `SessionUpdated`.
 
         A setting given as None is sent as null (`turn_detection: None` turns it off).
         """
-        await self._send(_event("session.update", event_id, session=session))
+        await self._send(_event("session.update", event_id, session=session), extra=extra)
+
+    async def close(self, *, event_id: str | None = None) -> None:
+        """Ends the session in good order: what is under way comes first, then `SessionClosed`."""
+        await self._send(_event("session.close", event_id))
+
+
+class SessionInputAudioBuffer:
+    """`connection.session.input_audio_buffer`, of translations."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def append(self, audio: Bytes, *, event_id: str | None = None) -> None:
+        """Adds sound to be translated: PCM16 mono little-endian at 24 kHz. Bytes, not base64."""
+        await self._send(_event("session.input_audio_buffer.append", event_id, audio=audio))
+
+
+class TranscriptionSession:
+    """`connection.transcription_session`, of the preview protocol."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    async def update(
+        self,
+        session: TranscriptionConfig | TranscriptionConfigDict,
+        *,
+        event_id: str | None = None,
+        extra: bool = False,
+    ) -> None:
+        """Changes what *session* names; the service answers with `TranscriptionSessionUpdated`."""
+        await self._send(_event("transcription_session.update", event_id, session=session), extra=extra)
 
 
 class InputAudioBuffer:
@@ -89,16 +134,18 @@ class ConversationItems:
 
     async def create(
         self,
-        item: Item | Mapping[str, Any],
+        item: Item | ItemDict,
         *,
         previous_item_id: str | None = None,
         event_id: str | None = None,
+        extra: bool = False,
     ) -> None:
         """Adds *item* after *previous_item_id* (`"root"`: as the first; None: as the last).
 
         An `input_audio` part takes its `audio` as bytes of PCM.
         """
-        await self._send(_event("conversation.item.create", event_id, item=item, previous_item_id=previous_item_id))
+        event = _event("conversation.item.create", event_id, item=item, previous_item_id=previous_item_id)
+        await self._send(event, extra=extra)
 
     async def delete(self, item_id: str, *, event_id: str | None = None) -> None:
         """Removes an item; the service answers with `ConversationItemDeleted`."""
@@ -137,10 +184,14 @@ class Responses:
         self._send = send
 
     async def create(
-        self, response: ResponseConfig | Mapping[str, Any] | None = None, *, event_id: str | None = None
+        self,
+        response: ResponseConfig | ResponseConfigDict | None = None,
+        *,
+        event_id: str | None = None,
+        extra: bool = False,
     ) -> None:
         """Asks for a response, with the settings of *response* for this one."""
-        await self._send(_event("response.create", event_id, response=response))
+        await self._send(_event("response.create", event_id, response=response), extra=extra)
 
     async def cancel(self, response_id: str | None = None, *, event_id: str | None = None) -> None:
         """Stops the response *response_id*, or the one under way; it ends with `ResponseDone`, `cancelled`."""

@@ -45,6 +45,7 @@ from realtime_azure.events import (
     SessionUpdated,
     UnknownEvent,
 )
+from realtime_azure.events.dicts import MessageDict
 
 from .serving import (
     RESPONSE_CREATED,
@@ -319,8 +320,8 @@ async def test_an_untrusted_server_gets_no_key() -> None:
 # What is said
 
 
-ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}
-SPOKEN = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": VOICE}]}
+ITEM: MessageDict = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "hello"}]}
+SPOKEN: MessageDict = {"type": "message", "role": "user", "content": [{"type": "input_audio", "audio": VOICE}]}
 SPOKEN_ON_THE_WIRE = {
     "type": "message",
     "role": "user",

@@ -19,6 +19,7 @@ from ..audio import pcm, wav
 from ..connection import Connection, connect
 from ..emulator import serve
 from ..errors import AudioFileError, ConfigurationError, RealtimeError
+from ..events.dicts import AudioInputDict, SessionAudioDict, SessionConfigDict
 from . import configuration
 from .dialogue import Asked, Dialogue
 from .exit_codes import exit_code
@@ -207,17 +208,17 @@ async def _ask(options: argparse.Namespace, asked: Asked, screen: Screen) -> Non
             await dialogue.listen()
 
 
-def _session(options: argparse.Namespace, asked: Asked) -> dict[str, Any]:
+def _session(options: argparse.Namespace, asked: Asked) -> SessionConfigDict:
     # A short pause inside a sentence should not end the question.
-    listening: dict[str, Any] = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
+    listening: AudioInputDict = {"turn_detection": {"type": "server_vad", "silence_duration_ms": 500}}
     transcriber = options.transcribe_with or ("emulator" if asked.emulator else None)
     if transcriber is not None:
         asked.transcribing = True
         listening["transcription"] = {"model": transcriber}
-    speaking = {"voice": options.voice} if options.voice else {}
-    session: dict[str, Any] = {"type": "realtime", "output_modalities": ["audio"], "audio": {"input": listening}}
-    if speaking:
-        session["audio"]["output"] = speaking
+    audio: SessionAudioDict = {"input": listening}
+    if options.voice:
+        audio["output"] = {"voice": options.voice}
+    session: SessionConfigDict = {"type": "realtime", "output_modalities": ["audio"], "audio": audio}
     if options.instructions:
         session["instructions"] = options.instructions
     return session

@@ -27,6 +27,7 @@ from ..connection import Connection, connect
 from ..endpoint import Endpoint
 from ..errors import ConnectError, HandshakeError, OperationNotSupported, RealtimeError
 from ..events import ErrorEvent, ResponseDone, ResponseOutputTextDelta, SessionCreated
+from ..events.dicts import MessageDict
 from . import configuration
 from .exit_codes import NoAnswer, Refused, exit_code
 
@@ -268,9 +269,13 @@ class Checkup:
         return Finding("session", True, f"session.created, {created.session.id}", facts=facts), True
 
     async def _turn(self, connection: Connection) -> tuple[Finding, bool]:
-        content = [{"type": "input_text", "text": QUESTION}]
+        question: MessageDict = {
+            "type": "message",
+            "role": "user",
+            "content": [{"type": "input_text", "text": QUESTION}],
+        }
         started, first = current_time(), None
-        await connection.conversation.item.create({"type": "message", "role": "user", "content": content})
+        await connection.conversation.item.create(question)
         await connection.response.create({"output_modalities": ["text"]})
         words = ""
         async for event in connection:

@@ -33,6 +33,7 @@ from ..events import (
     SessionCreated,
     Usage,
 )
+from ..events.dicts import MessageDict
 from .exit_codes import NoAnswer, Refused
 from .screen import Screen
 
@@ -138,7 +139,7 @@ class Dialogue:
                 await self._speak(self._asked.pcm)
 
     async def _write(self, text: str) -> None:
-        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
+        item: MessageDict = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]}
         await self._connection.conversation.item.create(item)
         await self._end_turn()
 

@@ -178,7 +178,7 @@ class Service:
                 self._truncate(self._find(item_id))
                 yield event("conversation.item.truncated", item_id=item_id, content_index=index, audio_end_ms=end)
             case _:
-                raise Refused("invalid_value", f"Invalid value: '{made.type}' is for calls only.", "type")
+                raise Refused("invalid_value", f"Invalid value: '{made.type}' is not for this session.", "type")
 
     # The session
 

@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ._base import Audio, Event
-from .parts import Item, ResponseConfig, SessionConfig
+from .parts import Item, ResponseConfig
+from .settings import SessionConfig, TranscriptionConfig
 
 
 class _ClientEvent(Event):
@@ -53,11 +54,15 @@ class ConversationItemCreate(_ClientEvent):
 
 
 class ConversationItemDelete(_ClientEvent):
+    """Takes an item out of the conversation."""
+
     type: Literal["conversation.item.delete"] = "conversation.item.delete"
     item_id: str
 
 
 class ConversationItemRetrieve(_ClientEvent):
+    """Asks for an item as the service has it."""
+
     type: Literal["conversation.item.retrieve"] = "conversation.item.retrieve"
     item_id: str
 
@@ -85,6 +90,26 @@ class ResponseCancel(_ClientEvent):
     response_id: str | None = None
 
 
+class TranscriptionSessionUpdate(_ClientEvent):
+    """Sets up a dated transcription session; in `v1` that is a `SessionUpdate` of the type `transcription`."""
+
+    type: Literal["transcription_session.update"] = "transcription_session.update"
+    session: TranscriptionConfig
+
+
+class SessionInputAudioBufferAppend(_ClientEvent):
+    """Sound to be translated."""
+
+    type: Literal["session.input_audio_buffer.append"] = "session.input_audio_buffer.append"
+    audio: Audio
+
+
+class SessionClose(_ClientEvent):
+    """Ends the session in good order: what is under way comes first, then `SessionClosed`."""
+
+    type: Literal["session.close"] = "session.close"
+
+
 ClientEvent = (
     SessionUpdate
     | InputAudioBufferAppend
@@ -97,5 +122,8 @@ ClientEvent = (
     | ConversationItemTruncate
     | ResponseCreate
     | ResponseCancel
+    | TranscriptionSessionUpdate
+    | SessionInputAudioBufferAppend
+    | SessionClose
 )
 TaggedClientEvent = Annotated[ClientEvent, Field(discriminator="type")]

@@ -1,113 +1,129 @@
-"""The parts that events are made of: session configuration, items and their content, responses, usage.
+"""What a conversation is made of: items and their content, responses, usage, errors, and the session as it is.
 
-One class serves both directions. Reading is tolerant: sets of names are open, and what the service has been
-seen to leave out is optional. Writing is checked by `wire.encode`, which refuses a field that is not here.
-Field names and values are the service's own (GA vocabulary); a dated connection is translated in `preview`.
+What a session can be told is in `settings`, which says how reading and writing differ. Sources: the realtime
+reference of OpenAI, and recordings of Azure's service for what it leaves out.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, Tag, ValidationError
 
 from ._base import OTHER, Audio, Part, item_tag, tag_by_type
+from .preview import session_in_ga
+from .settings import (
+    AnyToolChoice,
+    MaxOutputTokens,
+    Modality,
+    NoiseReduction,
+    Prompt,
+    Reasoning,
+    ResponseAudio,
+    SessionConfig,
+    Tool,
+    Transcription,
+    TranscriptionConfig,
+    TurnDetection,
+)
 
-Modality = Literal["text", "audio"] | str
-
-
-class AudioFormat(Part):
-    """`audio/pcm` is PCM16 mono little-endian at *rate* 24000 Hz; `audio/pcmu` and `audio/pcma` are G.711 at 8 kHz."""
-
-    type: Literal["audio/pcm", "audio/pcmu", "audio/pcma"] | str
-    rate: int | None = None
-
-
-class NoiseReduction(Part):
-    """`near_field` for a headset, `far_field` for a laptop or a room."""
-
-    type: Literal["near_field", "far_field"] | str
-
-
-class Transcription(Part):
-    """How what the user says is written down, beside the conversation. On Azure *model* is a deployment."""
-
-    model: str | None = None
-    language: str | None = None
-    prompt: str | None = None
-
-
-class TurnDetection(Part):
-    """How the end of the user's turn is found.
-
-    `server_vad` listens for silence: *threshold* (0 to 1) is how loud speech is, *prefix_padding_ms* how much is
-    kept before it, *silence_duration_ms* how long a pause ends it, *idle_timeout_ms* when to speak unasked.
-    `semantic_vad` listens to the words, with an *eagerness*. Either answers by itself (*create_response*)
-    and stops speaking when the user speaks (*interrupt_response*) unless told not to.
-    """
-
-    type: Literal["server_vad", "semantic_vad"] | str
-    threshold: float | None = None
-    prefix_padding_ms: int | None = None
-    silence_duration_ms: int | None = None
-    idle_timeout_ms: int | None = None
-    eagerness: Literal["low", "medium", "high", "auto"] | str | None = None
-    create_response: bool | None = None
-    interrupt_response: bool | None = None
-
-
-class AudioInput(Part):
-    format: AudioFormat | None = None
-    noise_reduction: NoiseReduction | None = None
-    transcription: Transcription | None = None
-    turn_detection: TurnDetection | None = None
-
-
-class AudioOutput(Part):
-    """*voice* is an open set of names; *speed* is 0.25 to 1.5."""
-
-    format: AudioFormat | None = None
-    voice: str | dict[str, Any] | None = None
-    speed: float | None = None
-
-
-class SessionAudio(Part):
-    input: AudioInput | None = None
-    output: AudioOutput | None = None
-
-
-class FunctionTool(Part):
-    """A function that the model may call; *parameters* is a JSON schema of its arguments."""
-
-    type: Literal["function"] | str
-    name: str | None = None
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
-class SessionConfig(Part):
-    """What `session.update` may set. *output_modalities* is `["audio"]` (with its transcript) or `["text"]`."""
-
-    type: Literal["realtime", "transcription"] | str | None = None
-    model: str | None = None
-    instructions: str | None = None
-    output_modalities: list[Modality] | None = None
-    audio: SessionAudio | None = None
-    tools: list[FunctionTool] | None = None
-    tool_choice: Literal["auto", "none", "required"] | str | dict[str, Any] | None = None
-    parallel_tool_calls: bool | None = None
-    max_output_tokens: int | Literal["inf"] | None = None
-    include: list[str] | None = None
-    prompt: dict[str, Any] | None = None
-    reasoning: dict[str, Any] | None = None
-    tracing: str | dict[str, Any] | None = None
-    truncation: str | dict[str, Any] | None = None
+GA, PREVIEW = item_tag("ga"), item_tag("preview")
 
 
 class Session(SessionConfig):
-    """A session as the service reports it. *expires_at* is in seconds since 1970."""
+    """A session as the service reports it. *expires_at* is in seconds since 1970; it ends then."""
 
     id: str | None = None
     object: str | None = None
     expires_at: int | None = None
+
+    @property
+    def ga(self) -> Self:
+        """This session, which is in GA's words; for code that reads sessions of any dialect."""
+        return self
+
+
+class ClientSecret(Part):
+    """A key for one session, for a browser: good until *expires_at* (seconds since 1970)."""
+
+    value: str | None = Field(default=None, repr=False)
+    expires_at: int | None = None
+
+
+class PreviewSession(Part):
+    """A session as a dated (preview) connection reports it, in its own flat words. `ga` is the same in GA's.
+
+    The formats are `pcm16` (24 kHz mono), `g711_ulaw` and `g711_alaw`; *temperature* (0.6 to 1.2) is a setting that GA
+    has given up. *expires_at* is in seconds since 1970.
+    """
+
+    id: str | None = None
+    object: str | None = None
+    expires_at: int | None = None
+    model: str | None = None
+    modalities: list[Modality] | None = None
+    instructions: str | None = None
+    voice: Any = None
+    input_audio_format: str | None = None
+    output_audio_format: str | None = None
+    input_audio_transcription: Transcription | None = None
+    input_audio_noise_reduction: NoiseReduction | None = None
+    turn_detection: TurnDetection | None = None
+    tools: list[Tool] | None = None
+    tool_choice: AnyToolChoice | None = None
+    temperature: float | None = None
+    max_response_output_tokens: MaxOutputTokens | None = None
+    speed: float | None = None
+    tracing: Any = None
+    client_secret: ClientSecret | None = None
+
+    @property
+    def ga(self) -> Session:
+        """This session in GA's words, without what GA has no word for."""
+        fields = session_in_ga(self.model_dump(mode="json", exclude_unset=True))
+        try:
+            return Session.model_validate(fields)
+        except ValidationError as exc:  # a value that GA has in another shape
+            for problem in exc.errors(include_url=False, include_context=False, include_input=False):
+                _forget(fields, problem["loc"])
+            return Session.model_validate(fields)
+
+
+def _forget(fields: dict[str, Any], place: tuple[int | str, ...]) -> None:
+    """Takes out of *fields* the setting that *place* is in: of audio, one of a direction's."""
+    here = fields
+    for step in place[: 2 if place[0] == "audio" else 0]:
+        here = here.get(str(step), {})
+    here.pop(str(place[2 if place[0] == "audio" else 0]), None)
+
+
+_FLAT = frozenset(PreviewSession.model_fields) - frozenset(Session.model_fields)
+
+
+def _session_kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return PREVIEW if not _FLAT.isdisjoint(value) and "audio" not in value else GA
+    return PREVIEW if isinstance(value, PreviewSession) else GA
+
+
+AnySession = Annotated[
+    Annotated[Session, Tag(GA)] | Annotated[PreviewSession, Tag(PREVIEW)], Discriminator(_session_kind)
+]
+"""A session in the words of whichever dialect the connection speaks; `.ga` is a `Session` in any case."""
+
+
+class TranscriptionSession(TranscriptionConfig):
+    """A dated transcription session as the service reports it. *expires_at* is in seconds since 1970."""
+
+    id: str | None = None
+    object: str | None = None
+    expires_at: int | None = None
+    client_secret: ClientSecret | None = None
+
+
+class Conversation(Part):
+    """The conversation of a session."""
+
+    id: str | None = None
+    object: str | None = None
 
 
 class ContentPart(Part):
@@ -157,33 +173,108 @@ class FunctionCallOutput(_Item):
     output: str | None = None
 
 
+class McpApprovalRequest(_Item):
+    """The model wants to call the tool *name* of the server *server_label*, and may not without being let."""
+
+    type: Literal["mcp_approval_request"]
+    server_label: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+
+
+class McpApprovalResponse(_Item):
+    """Whether it may: the answer to *approval_request_id*."""
+
+    type: Literal["mcp_approval_response"]
+    approval_request_id: str | None = None
+    approve: bool | None = None
+    reason: str | None = None
+
+
+class McpToolDescription(Part):
+    """A tool of an MCP server; *input_schema* is a JSON schema of its arguments."""
+
+    name: str | None = None
+    description: str | None = None
+    input_schema: dict[str, Any] | None = None
+    annotations: dict[str, Any] | None = None
+
+
+class McpListTools(_Item):
+    """What the server *server_label* has."""
+
+    type: Literal["mcp_list_tools"]
+    server_label: str | None = None
+    tools: list[McpToolDescription] | None = None
+    error: Any = None
+
+
+class McpCall(_Item):
+    """The service called the tool *name*; *output* is what it gave back, *error* why it did not."""
+
+    type: Literal["mcp_call"]
+    server_label: str | None = None
+    name: str | None = None
+    arguments: str | None = None
+    approval_request_id: str | None = None
+    output: str | None = None
+    error: Any = None
+
+
+class ItemReference(_Item):
+    """An item of the conversation, by its *id*: for the input of one response."""
+
+    type: Literal["item_reference"]
+
+
 class OtherItem(_Item):
     """An item of a kind that this version has no class for; its fields are readable as attributes."""
 
     type: str
 
 
+ITEM_KINDS = (
+    "message",
+    "function_call",
+    "function_call_output",
+    "mcp_approval_request",
+    "mcp_approval_response",
+    "mcp_list_tools",
+    "mcp_call",
+    "item_reference",
+)
 Item = Annotated[
     Annotated[Message, Tag(item_tag("message"))]
     | Annotated[FunctionCall, Tag(item_tag("function_call"))]
     | Annotated[FunctionCallOutput, Tag(item_tag("function_call_output"))]
+    | Annotated[McpApprovalRequest, Tag(item_tag("mcp_approval_request"))]
+    | Annotated[McpApprovalResponse, Tag(item_tag("mcp_approval_response"))]
+    | Annotated[McpListTools, Tag(item_tag("mcp_list_tools"))]
+    | Annotated[McpCall, Tag(item_tag("mcp_call"))]
+    | Annotated[ItemReference, Tag(item_tag("item_reference"))]
     | Annotated[OtherItem, Tag(OTHER)],
-    Discriminator(tag_by_type("message", "function_call", "function_call_output")),
+    Discriminator(tag_by_type(*ITEM_KINDS)),
 ]
 
 
 class CachedTokenDetails(Part):
+    """Tokens by kind, of those that were cached."""
+
     text_tokens: int | None = None
     audio_tokens: int | None = None
     image_tokens: int | None = None
 
 
 class InputTokenDetails(CachedTokenDetails):
+    """Tokens by kind, and how many of them were cached, which costs less."""
+
     cached_tokens: int | None = None
     cached_tokens_details: CachedTokenDetails | None = None
 
 
 class OutputTokenDetails(Part):
+    """Tokens by kind; *reasoning_tokens* were thought, not said."""
+
     text_tokens: int | None = None
     audio_tokens: int | None = None
     reasoning_tokens: int | None = None
@@ -197,6 +288,21 @@ class Usage(Part):
     output_tokens: int | None = None
     input_token_details: InputTokenDetails | None = None
     output_token_details: OutputTokenDetails | None = None
+
+
+class TranscriptionUsage(Usage):
+    """What writing down cost: in *seconds* of sound (type `duration`), or in tokens."""
+
+    type: Literal["tokens", "duration"] | str | None = None
+    seconds: float | None = None
+
+
+class LogProb(Part):
+    """How sure a transcription is of one token: the natural logarithm of its probability; *bytes* is its UTF-8."""
+
+    token: str | None = None
+    logprob: float | None = None
+    bytes: list[int] | None = None
 
 
 class ServiceError(Part):
@@ -217,11 +323,12 @@ class StatusDetails(Part):
     error: ServiceError | None = None
 
 
-class ResponseAudio(Part):
-    output: AudioOutput | None = None
-
-
 class Response(Part):
+    """A response: what it was told, how far it is (*status*), what came of it (*output*), and what it cost.
+
+    *modalities*, *voice*, *output_audio_format* and *temperature* are those of dated connections.
+    """
+
     id: str | None = None
     object: str | None = None
     status: Literal["in_progress", "completed", "cancelled", "failed", "incomplete"] | str | None = None
@@ -229,10 +336,14 @@ class Response(Part):
     output: list[Item] = Field(default=[])
     conversation_id: str | None = None
     output_modalities: list[Modality] | None = None
-    max_output_tokens: int | Literal["inf"] | None = None
+    max_output_tokens: MaxOutputTokens | None = None
     audio: ResponseAudio | None = None
     usage: Usage | None = None
     metadata: dict[str, Any] | None = None
+    modalities: list[Modality] | None = None
+    voice: Any = None
+    output_audio_format: str | None = None
+    temperature: float | None = None
 
 
 class ResponseConfig(Part):
@@ -246,16 +357,18 @@ class ResponseConfig(Part):
     instructions: str | None = None
     output_modalities: list[Modality] | None = None
     audio: ResponseAudio | None = None
-    tools: list[FunctionTool] | None = None
-    tool_choice: Literal["auto", "none", "required"] | str | dict[str, Any] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: AnyToolChoice | None = None
     parallel_tool_calls: bool | None = None
-    max_output_tokens: int | Literal["inf"] | None = None
+    max_output_tokens: MaxOutputTokens | None = None
     metadata: dict[str, str] | None = None
-    prompt: dict[str, Any] | None = None
-    reasoning: dict[str, Any] | None = None
+    prompt: Prompt | None = None
+    reasoning: Reasoning | None = None
 
 
 class RateLimit(Part):
+    """How many requests or tokens are left (*remaining* of *limit*), and in how many seconds all will be."""
+
     name: Literal["requests", "tokens"] | str | None = None
     limit: int | None = None
     remaining: int | None = None

@@ -26,6 +26,7 @@ SERVER_NAMES = {
 }
 """GA name → dated name, where they differ. `conversation.item.done` does not exist there."""
 
+_ITEMS = ("message", "function_call", "function_call_output")
 _CONTENT_TYPES = {"output_text": "text", "output_audio": "audio"}
 _GA_CONTENT_TYPES = {dated: ga for ga, dated in _CONTENT_TYPES.items()}
 _FORMATS = {"audio/pcm": "pcm16", "audio/pcmu": "g711_ulaw", "audio/pcma": "g711_alaw"}
@@ -58,7 +59,7 @@ def _format(value: Any) -> Any:
 
 
 def _ga_format(value: Any) -> Any:
-    return _GA_FORMATS.get(value, value) if isinstance(value, str) else value
+    return _GA_FORMATS.get(value, {"type": value}) if isinstance(value, str) else value
 
 
 def _modalities(value: Any) -> Any:
@@ -70,15 +71,47 @@ def _ga_modalities(value: Any) -> Any:
     return ["audio"] if isinstance(value, list) and "audio" in value else value
 
 
+def _tools(value: Any) -> Any:
+    if isinstance(value, list) and any(isinstance(tool, Mapping) and tool.get("type") != "function" for tool in value):
+        raise _Unsayable
+    return value
+
+
+def _word(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        raise _Unsayable
+    return value
+
+
+def _only(*known: str) -> Callable[[Any], Any]:
+    """A setting with these fields, and no others: GA has more."""
+
+    def there(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        if any(each is not None for name, each in value.items() if name not in known):
+            raise _Unsayable
+        return {name: each for name, each in value.items() if name in known}
+
+    return there
+
+
+_transcription = _only("model", "language", "prompt")
+_noise_reduction = _only("type")
+_turn_detection = _only(
+    *("type", "threshold", "prefix_padding_ms", "silence_duration_ms"),
+    *("eagerness", "create_response", "interrupt_response"),
+)
+
 # GA path → dated field, and how the value changes one way and the other.
 _Rule = tuple[str, str, Callable[[Any], Any], Callable[[Any], Any]]
 _SHARED: tuple[_Rule, ...] = (
     ("instructions", "instructions", _as_is, _as_is),
     ("output_modalities", "modalities", _modalities, _ga_modalities),
     ("audio.output.format", "output_audio_format", _format, _ga_format),
-    ("audio.output.voice", "voice", _as_is, _as_is),
-    ("tools", "tools", _as_is, _as_is),
-    ("tool_choice", "tool_choice", _as_is, _as_is),
+    ("audio.output.voice", "voice", _word, _as_is),
+    ("tools", "tools", _tools, _as_is),
+    ("tool_choice", "tool_choice", _word, _as_is),
 )
 _SESSION: tuple[_Rule, ...] = (
     *_SHARED,
@@ -87,9 +120,9 @@ _SESSION: tuple[_Rule, ...] = (
     ("model", "model", _as_is, _as_is),
     ("expires_at", "expires_at", _as_is, _as_is),
     ("audio.input.format", "input_audio_format", _format, _ga_format),
-    ("audio.input.transcription", "input_audio_transcription", _as_is, _as_is),
-    ("audio.input.noise_reduction", "input_audio_noise_reduction", _as_is, _as_is),
-    ("audio.input.turn_detection", "turn_detection", _as_is, _as_is),
+    ("audio.input.transcription", "input_audio_transcription", _transcription, _as_is),
+    ("audio.input.noise_reduction", "input_audio_noise_reduction", _noise_reduction, _as_is),
+    ("audio.input.turn_detection", "turn_detection", _turn_detection, _as_is),
     ("audio.output.speed", "speed", _as_is, _as_is),
     ("max_output_tokens", "max_response_output_tokens", _as_is, _as_is),
     ("tracing", "tracing", _as_is, _as_is),
@@ -122,16 +155,48 @@ def _leaves(fields: Mapping[str, Any], rules: tuple[_Rule, ...], prefix: str = "
     return found
 
 
-def _flatten(fields: Mapping[str, Any], rules: tuple[_Rule, ...], where: str) -> Fields:
+def _refuse(path: str) -> InvalidEvent:
+    return InvalidEvent(f"{path}: a dated (preview) connection cannot say this; api_version='v1' can")
+
+
+def _dated_content(item: Any, where: str, kinds: tuple[str, ...]) -> Any:
+    """The GA *item* in dated words; of those *kinds*, and with content that is there."""
+    if not isinstance(item, Mapping):
+        return item
+    if item.get("type") not in kinds:
+        said = f"{where}.type: a dated (preview) connection has no {item.get('type')}; api_version='v1' has"
+        raise InvalidEvent(said)
+    content = item.get("content")
+    for at, part in enumerate(content if isinstance(content, list) else ()):
+        if isinstance(part, Mapping) and part.get("type") == "input_image":
+            raise _refuse(f"{where}.content.{at}.type")
+    return _with_content_types(item, _CONTENT_TYPES)
+
+
+def _checked_transcription(session: Mapping[str, Any]) -> Fields:
+    there = {
+        "input_audio_transcription": _transcription,
+        "input_audio_noise_reduction": _noise_reduction,
+        "turn_detection": _turn_detection,
+    }
+    made: Fields = {}
+    for name, value in session.items():
+        try:
+            made[name] = there.get(name, _as_is)(value)
+        except _Unsayable:
+            raise _refuse(f"session.{name}") from None
+    return made
+
+
+def _flatten(fields: Mapping[str, Any], rules: tuple[_Rule, ...], where: str, *, extra: bool = False) -> Fields:
     by_path = {path: (name, there) for path, name, there, _ in rules}
     flat: Fields = {}
     for path, value in _leaves(fields, rules).items():
-        name, there = by_path.get(path, ("", _unsayable))
+        name, there = by_path.get(path, (path, _as_is) if extra and "." not in path else ("", _unsayable))
         try:
             flat[name] = there(value)
         except _Unsayable:
-            said = f"{where}.{path}: a dated (preview) connection cannot say this; api_version='v1' can"
-            raise InvalidEvent(said) from None
+            raise _refuse(f"{where}.{path}") from None
     return flat
 
 
@@ -164,24 +229,32 @@ def _renamed(part: Any, names: Mapping[str, str]) -> Any:
     return {**part, "type": names[kind]} if isinstance(kind, str) and kind in names else part
 
 
-def to_dated(event: Mapping[str, Any]) -> Fields:
+def to_dated(event: Mapping[str, Any], *, extra: bool = False) -> Fields:
     """The client event *event* (GA, JSON values) as a dated connection says it.
 
-    Raises `InvalidEvent` for a setting that cannot be said there, by its path.
+    With *extra*, what is not GA's (`temperature`) is left as it is. Raises `InvalidEvent` for a setting that cannot be
+    said there, by its path.
     """
     match event:
         case {"type": "session.update", "session": Mapping() as session}:
             if session.get("type") == "transcription":
-                raise InvalidEvent("session.type: a dated (preview) connection transcribes only; api_version='v1' can")
+                raise InvalidEvent("session.type: a dated (preview) connection cannot say this; api_version='v1' can")
             settings = {name: value for name, value in session.items() if name != "type"}
-            return {**event, "session": _flatten(settings, _SESSION, "session")}
+            return {**event, "session": _flatten(settings, _SESSION, "session", extra=extra)}
         case {"type": "response.create", "response": Mapping() as response}:
-            flat = _flatten(response, _RESPONSE_CONFIG, "response")
+            flat = _flatten(response, _RESPONSE_CONFIG, "response", extra=extra)
             if isinstance(flat.get("input"), list):
-                flat["input"] = [_with_content_types(item, _CONTENT_TYPES) for item in flat["input"]]
+                flat["input"] = [
+                    _dated_content(item, f"response.input.{at}", (*_ITEMS, "item_reference"))
+                    for at, item in enumerate(flat["input"])
+                ]
             return {**event, "response": flat}
         case {"type": "conversation.item.create", "item": item}:
-            return {**event, "item": _with_content_types(item, _CONTENT_TYPES)}
+            return {**event, "item": _dated_content(item, "item", _ITEMS)}
+        case {"type": "transcription_session.update", "session": Mapping() as session}:
+            return {**event, "session": _checked_transcription(session)}
+        case {"type": "session.close" | "session.input_audio_buffer.append" as kind}:
+            raise InvalidEvent(f"{kind}: a dated (preview) connection has no such event; api_version='v1' has")
         case _:
             return dict(event)
 
@@ -200,6 +273,12 @@ def from_dated(event: Mapping[str, Any]) -> Fields:
             return {**event, "item": _with_content_types(item, _GA_CONTENT_TYPES)}
         case _:
             return dict(event)
+
+
+def session_in_ga(session: Mapping[str, Any]) -> Fields:
+    """A dated *session*, as the service reports it, in GA vocabulary; what GA has no word for is left out."""
+    known = {name for _, name, *_ in _SESSION}
+    return {**_nest({name: value for name, value in session.items() if name in known}, _SESSION), "type": "realtime"}
 
 
 def server_to_dated(event: Mapping[str, Any]) -> Fields | None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from typing import Any, Literal, get_args, get_origin
 
 import pybase64
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..errors import InvalidEvent
-from ._base import Event
+from ._base import OTHER, Event
 from .client import ClientEvent, InputAudioBufferAppend, TaggedClientEvent
+from .parts import ITEM_KINDS, OtherItem
 from .server import ServerEvent, TaggedServerEvent, UnknownEvent
+from .settings import TOOL_KINDS, OtherTool
 
 # The first event of a call is no time to compile a schema, and neither is the import, which it would make a tenth
 # dearer: `prepare` builds these while connecting.
@@ -150,15 +153,16 @@ def _remove(fields: dict[str, Any], path: Path) -> None:
     del here[path[-1]]
 
 
-def encode(event: ClientEvent | Mapping[str, Any]) -> bytes:
+def encode(event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> bytes:
     """*event* as it goes on the wire, in GA vocabulary.
 
-    A plain mapping is checked like a model: a field that does not exist, a value of the wrong kind or a type
-    that is not a client event raises `InvalidEvent`, which names the path (`session.audio.output.speed`).
+    A plain mapping is checked like a model: a field that does not exist, a value of the wrong kind or one that is not
+    among those listed, or a type that is not a client event raises `InvalidEvent`, which names the path
+    (`session.audio.output.speed`). With *extra*, fields and values that are newer than this version are let through.
     """
     if isinstance(event, InputAudioBufferAppend) and not event.model_extra:
         return encode_append(event.audio, event.event_id)
-    return dump(checked(event))
+    return dump(checked(event, extra=extra))
 
 
 def dump(event: ClientEvent) -> bytes:
@@ -178,7 +182,7 @@ def read_client_event(message: bytes) -> ClientEvent:
     return _CLIENT.validate_json(message, extra="forbid")
 
 
-def checked(event: ClientEvent | Mapping[str, Any]) -> ClientEvent:
+def checked(event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> ClientEvent:
     """*event* as a model, with its fields checked as `encode` does."""
     if not isinstance(event, Event | Mapping):
         raise InvalidEvent(f"an event is a model of realtime_azure.events or a mapping, not {type(event).__name__}")
@@ -187,15 +191,84 @@ def checked(event: ClientEvent | Mapping[str, Any]) -> ClientEvent:
         plain = _plain(event, "")
         if isinstance(event, Event):
             plain["type"] = event.type
-        made = _CLIENT.validate_python(plain, extra="forbid")
+        made = _CLIENT.validate_python(plain, extra="allow" if extra else "forbid")
     except ValidationError as exc:
         problem = _explain(plain, exc)
     except RecursionError:
         problem = "an event cannot be nested so deep, nor contain itself"
     else:
-        return made
+        wrong = () if extra else tuple(_not_listed(made, ""))
+        if not wrong:
+            if extra:
+                _spell_sound(made)
+            return made
+        problem = f"{made.type}: {'; '.join(wrong)}"
     # Not in the except: pydantic's error holds the values, somebody's voice perhaps, and would go along as the context.
     raise InvalidEvent(problem)
+
+
+def _not_listed(value: Any, path: str) -> Iterator[str]:
+    """Where in *value* something is that its class does not list, and what is listed."""
+    if isinstance(value, list):
+        for at, each in enumerate(value):
+            yield from _not_listed(each, f"{path}.{at}")
+    if not isinstance(value, BaseModel):
+        return
+    for name in type(value).model_fields:  # in their order: that of a set is another in each run
+        if name not in value.model_fields_set:
+            continue
+        here, given = f"{path}.{name}".lstrip("."), getattr(value, name)
+        listed = _listed(type(value)).get(name)
+        if listed and any(isinstance(each, str) and each not in listed for each in _each(given)):
+            yield f"{here}: this is one of {', '.join(listed)}"
+        yield from _not_listed(given, here)
+
+
+def _spell_sound(value: Any) -> None:
+    """Writes bytes as base64 where no class does it: in fields that are newer than this version."""
+    if isinstance(value, list):
+        for each in value:
+            _spell_sound(each)
+    if not isinstance(value, BaseModel):
+        return
+    for name in type(value).model_fields.keys() & value.model_fields_set:
+        _spell_sound(getattr(value, name))
+    newer = value.model_extra or {}
+    newer |= {name: _spelt(each) for name, each in newer.items()}
+
+
+def _spelt(value: Any) -> Any:
+    match value:
+        case bytes():
+            return pybase64.b64encode(value).decode("ascii")
+        case dict():
+            return {name: _spelt(each) for name, each in value.items()}
+        case list():
+            return [_spelt(each) for each in value]
+        case _:
+            return value
+
+
+def _each(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@cache
+def _listed(model: type[BaseModel]) -> Mapping[str, tuple[str, ...]]:
+    """The fields of *model* whose values are listed: those that a reader takes as `Literal[…] | str`."""
+    found = {name: tuple(_literals(field.annotation)) for name, field in model.model_fields.items()}
+    return {name: values for name, values in found.items() if values} | _KINDS.get(model, {})
+
+
+def _literals(annotation: Any) -> Iterator[str]:
+    for part in get_args(annotation):
+        yield from (part,) if get_origin(annotation) is Literal else _literals(part)
+
+
+_KINDS: dict[type[BaseModel], dict[str, tuple[str, ...]]] = {
+    OtherItem: {"type": ITEM_KINDS},
+    OtherTool: {"type": TOOL_KINDS},
+}
 
 
 def _plain(value: Any, path: str) -> Any:
@@ -223,6 +296,11 @@ def _explain(event: dict[str, Any], error: ValidationError) -> str:
         kind, loc = problem["type"], problem["loc"]
         if kind in _TAG_ERRORS:
             return f"{event.get('type', 'an event without a type')!r} is not an event that can be sent"
+        if kind == "extra_forbidden" and OTHER in loc:  # not the field is wrong, the kind is
+            where = _path_in(event, loc[1 : loc.index(OTHER)])
+            kinds = TOOL_KINDS if "tools" in where else ITEM_KINDS
+            said.append(f"{'.'.join(map(str, where))}.type: this is one of {', '.join(kinds)}")
+            continue
         path = [*_path_in(event, loc[1:]), *(loc[-1:] if kind == "missing" else ())]
         said.append(f"{'.'.join(map(str, path))}: {_IN_OUR_WORDS.get(kind, problem['msg'])}")
     return f"{event['type']}: {'; '.join(dict.fromkeys(said))}"

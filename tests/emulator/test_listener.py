@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from anyio import (
@@ -48,6 +48,7 @@ from realtime_azure.events import (
     SessionUpdated,
     UnknownEvent,
 )
+from realtime_azure.events.dicts import ContentPartDict, SessionAudioDict, SessionConfigDict, TurnDetectionDict
 
 pytestmark = pytest.mark.anyio
 
@@ -161,7 +162,7 @@ async def speak(connection: Connection, sound: bytes, ms: int = 100) -> None:
 
 
 async def write(connection: Connection, text: str) -> None:
-    content = [{"type": "input_text", "text": text}]
+    content: list[ContentPartDict] = [{"type": "input_text", "text": text}]
     await connection.conversation.item.create({"type": "message", "role": "user", "content": content})
     await connection.response.create()
 
@@ -239,7 +240,11 @@ async def test_a_written_turn(emulator: Emulator, api_version: str, expected: li
 
 async def test_a_dated_connection_speaks_flat_sessions_and_its_own_content_types(emulator: Emulator) -> None:
     async with connected(emulator, DATED) as connection:
-        settings = {"type": "realtime", "instructions": "Be brief.", "audio": {"input": {"turn_detection": None}}}
+        settings: SessionConfigDict = {
+            "type": "realtime",
+            "instructions": "Be brief.",
+            "audio": {"input": {"turn_detection": None}},
+        }
         await connection.session.update(settings)
         messages = on_the_wire(await asked(connection))
     created, updated = messages[0]["session"], messages[1]["session"]
@@ -284,7 +289,7 @@ async def test_a_session_says_that_it_is_the_emulator_s(emulator: Emulator) -> N
     [("audio/pcmu", g711.decode_ulaw, 8000), ("audio/pcma", g711.decode_alaw, 8000)],
 )
 async def test_an_answer_in_the_format_of_the_telephone(
-    emulator: Emulator, audio_format: str, decode: Any, rate: int
+    emulator: Emulator, audio_format: Literal["audio/pcmu", "audio/pcma"], decode: Any, rate: int
 ) -> None:
     async with connected(emulator) as connection:
         whole = sound_of(await asked(connection))
@@ -420,7 +425,7 @@ async def test_a_transcriber_that_raises_fails_the_transcription_only(caplog: py
     serving = serve(pace=math.inf, responder=responder, transcriber=transcriber)
     async with serving as emulator, connected(emulator) as connection:
         with caplog.at_level(logging.CRITICAL, "realtime_azure"):
-            settings = {"input": {"transcription": {"model": "any"}}}
+            settings: SessionAudioDict = {"input": {"transcription": {"model": "any"}}}
             await connection.session.update({"type": "realtime", "audio": settings})
             await speak(connection, QUESTION)
             with fail_after(5):
@@ -544,7 +549,7 @@ async def test_speech_does_not_stop_the_answer_when_it_may_not() -> None:
         return "As I was saying."
 
     async with serve(pace=math.inf, responder=responder) as emulator, connected(emulator) as connection:
-        detection = {"type": "server_vad", "interrupt_response": False}
+        detection: TurnDetectionDict = {"type": "server_vad", "interrupt_response": False}
         await connection.session.update({"type": "realtime", "audio": {"input": {"turn_detection": detection}}})
         with fail_after(5):
             await write(connection, "Go on.")

@@ -12,11 +12,15 @@ from hypothesis import strategies as st
 
 from realtime_azure import InvalidEvent
 from realtime_azure.events import (
-    ConversationItemCreated,
+    ConversationItemAdded,
+    FunctionTool,
     KnownServerEvent,
     Message,
+    PreviewSession,
     ResponseContentPartDone,
     ResponseDone,
+    Session,
+    SessionCreated,
     SessionUpdated,
     UnknownEvent,
     decode,
@@ -41,6 +45,8 @@ PCM = {"type": "audio/pcm", "rate": 24000}
 ULAW = {"type": "audio/pcmu"}
 ALAW = {"type": "audio/pcma"}
 VAD = {"type": "server_vad", "threshold": 0.5, "prefix_padding_ms": 300, "silence_duration_ms": 200}
+VOICE = {"voice": "ash"}
+TEXT = {"type": "input_text", "text": "What is it?"}
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"audio": {"type": "text"}}}}
 
 # GA session, dated session.
@@ -181,6 +187,18 @@ def test_an_item_goes_both_ways(ga: dict[str, Any], dated: dict[str, Any]) -> No
         {"type": "response.create"},
         {"type": "response.create", "response": None},
         {"type": "response.cancel"},
+        {"type": "output_audio_buffer.clear"},
+        {"type": "conversation.item.retrieve", "item_id": "i"},
+        {
+            "type": "transcription_session.update",
+            "session": {
+                "input_audio_format": "pcm16",
+                "input_audio_transcription": {"model": "m", "language": "de", "prompt": "p"},
+                "input_audio_noise_reduction": {"type": "near_field"},
+                "turn_detection": VAD,
+                "include": ["item.input_audio_transcription.logprobs"],
+            },
+        },
         {"type": "something.new", "session": {"output_modalities": ["audio"]}},
     ],
 )
@@ -190,6 +208,9 @@ def test_what_is_the_same_in_both_stays(event: dict[str, Any]) -> None:
 
 
 # What cannot be said.
+
+
+INPUT_AT = "session.audio.input"
 
 
 @pytest.mark.parametrize(
@@ -208,6 +229,20 @@ def test_what_is_the_same_in_both_stays(event: dict[str, Any]) -> None:
         (create(prompt={"id": "p"}), "response.prompt"),
         (create(reasoning={"effort": "low"}), "response.reasoning"),
         (update(type="transcription"), "session.type"),
+        (update(audio={"output": {"language": "es"}}), "session.audio.output.language"),
+        (update(tools=[TOOL, {"type": "mcp", "server_label": "docs"}]), "session.tools"),
+        (create(tools=[{"type": "mcp", "server_label": "docs"}]), "response.tools"),
+        (update(tool_choice={"type": "function", "name": "f"}), "session.tool_choice"),
+        (create(tool_choice={"type": "mcp", "server_label": "docs"}), "response.tool_choice"),
+        (update(audio={"input": {"turn_detection": {**VAD, "idle_timeout_ms": 5000}}}), f"{INPUT_AT}.turn_detection"),
+        (
+            update(audio={"input": {"noise_reduction": {"type": "near_field", "strength": 0.5}}}),
+            f"{INPUT_AT}.noise_reduction",
+        ),
+        (update(audio={"input": {"transcription": {"languages": ["de"]}}}), f"{INPUT_AT}.transcription"),
+        (update(audio={"input": {"transcription": {"keywords": ["k"]}}}), f"{INPUT_AT}.transcription"),
+        (update(audio={"input": {"transcription": {"delay": "low"}}}), f"{INPUT_AT}.transcription"),
+        (update(brand_new=1), "session.brand_new"),
         (update(audio={"input": {"format": {"type": "audio/opus"}}}), "session.audio.input.format"),
         (create(audio={"output": {"format": {"type": "audio/opus"}}}), "response.audio.output.format"),
         (update(audio={"output": {"format": {"type": "audio/pcm", "rate": 16000}}}), "session.audio.output.format"),
@@ -221,6 +256,101 @@ def test_what_a_dated_connection_cannot_say_is_refused_by_its_path(event: dict[s
     said = str(caught.value)
     assert said.startswith(f"{path}: a dated (preview) connection ")
     assert "api_version='v1'" in said
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True},
+        {"type": "mcp_approval_request", "name": "f"},
+        {"type": "mcp_list_tools", "tools": []},
+        {"type": "mcp_call", "name": "f"},
+        {"type": "hologram"},
+    ],
+    ids=str,
+)
+def test_an_item_of_another_kind_is_refused_by_it(item: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        to_dated(add(item))
+    said = str(caught.value)
+    assert said.startswith("item.type: a dated (preview) connection ")
+    assert item["type"] in said
+    assert "api_version='v1'" in said
+
+
+@pytest.mark.parametrize(
+    "event",
+    [{"type": "session.close"}, {"type": "session.input_audio_buffer.append", "audio": "AAA="}],
+    ids=str,
+)
+def test_an_event_that_is_not_there_is_refused_by_its_type(event: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        to_dated(event)
+    said = str(caught.value)
+    assert said.startswith(f"{event['type']}: a dated (preview) connection ")
+    assert "api_version='v1'" in said
+
+
+def test_nothing_of_what_only_ga_has_is_nothing_to_refuse() -> None:
+    """None is how a caller says that it is not set."""
+    detection = {"type": "server_vad", "idle_timeout_ms": None}
+    transcription = {"model": "m", "languages": None, "keywords": None, "delay": None}
+    noise = {"type": "near_field", "strength": None}
+    audio = {"turn_detection": detection, "transcription": transcription, "noise_reduction": noise}
+    assert to_dated(update(audio={"input": audio})) == update(
+        turn_detection={"type": "server_vad"},
+        input_audio_transcription={"model": "m"},
+        input_audio_noise_reduction={"type": "near_field"},
+    )
+
+
+SECRET_TOOL = {"type": "mcp", "server_label": "docs", "authorization": "hunter2", "headers": {"k": "hunter2"}}
+
+
+@pytest.mark.parametrize("event", [update(tools=[SECRET_TOOL]), create(tools=[SECRET_TOOL])])
+def test_what_is_refused_is_not_shown(event: dict[str, Any]) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        to_dated(event)
+    assert "hunter2" not in f"{caught.value!r} {caught.value.__context__!r}"
+
+
+PICTURE = {"type": "message", "role": "user", "content": [TEXT, {"type": "input_image", "image_url": "data:,"}]}
+TRANSCRIPTION_UPDATE = "transcription_session.update"
+
+
+@pytest.mark.parametrize(
+    ("event", "path"),
+    [
+        (update(audio={"output": {"voice": {"id": "voice_1"}}}), "session.audio.output.voice"),
+        (create(audio={"output": {"voice": {"id": "voice_1"}}}), "response.audio.output.voice"),
+        (add(PICTURE), "item.content.1.type"),
+        (create(input=[PICTURE]), "response.input.0.content.1.type"),
+        (create(input=[{"type": "mcp_call", "name": "f"}]), "response.input.0.type"),
+        (
+            {
+                "type": TRANSCRIPTION_UPDATE,
+                "session": {"input_audio_transcription": {"model": "m", "keywords": ["k"]}},
+            },
+            "session.input_audio_transcription",
+        ),
+        (
+            {"type": TRANSCRIPTION_UPDATE, "session": {"turn_detection": {**VAD, "idle_timeout_ms": 5000}}},
+            "session.turn_detection",
+        ),
+        (
+            {
+                "type": TRANSCRIPTION_UPDATE,
+                "session": {"input_audio_noise_reduction": {"type": "near_field", "strength": 1}},
+            },
+            "session.input_audio_noise_reduction",
+        ),
+    ],
+    ids=str,
+)
+def test_what_a_dated_connection_has_no_word_for_inside_is_refused_too(event: dict[str, Any], path: str) -> None:
+    with pytest.raises(InvalidEvent) as caught:
+        to_dated(event)
+    assert str(caught.value).startswith(f"{path}: a dated (preview) connection ")
 
 
 # Both ways, for every session.
@@ -369,15 +499,14 @@ def test_a_ga_session_is_no_dated_session() -> None:
 def test_every_second_name_of_an_event_class_is_its_dated_name() -> None:
     for event_class in get_args(KnownServerEvent):
         ga, *others = get_args(event_class.model_fields["type"].annotation)
-        assert others == ([SERVER_NAMES[ga]] if ga in SERVER_NAMES and ga != "conversation.item.added" else [])
+        assert others == ([SERVER_NAMES[ga]] if ga in SERVER_NAMES else [])
 
 
 @pytest.mark.parametrize(("ga", "dated"), SERVER_NAMES.items())
 def test_a_renamed_event_is_read_under_either_name(ga: str, dated: str) -> None:
     classes = [type(decode(json.dumps({"type": name, "delta": "AAAA"}))) for name in (ga, dated)]
     assert UnknownEvent not in classes
-    # `conversation.item.created` is a GA type too, of its own.
-    assert (classes[0] is classes[1]) is (ga != "conversation.item.added")
+    assert classes[0] is classes[1]
 
 
 @pytest.mark.parametrize(("ga", "dated"), SERVER_NAMES.items())
@@ -463,7 +592,7 @@ def test_items_are_told_in_dated_words() -> None:
     told = server_to_dated({"type": "conversation.item.added", "previous_item_id": None, "item": ANSWER})
     assert told == {"type": "conversation.item.created", "previous_item_id": None, "item": DATED_ANSWER}
     event = decode(json.dumps(told))
-    assert isinstance(event, ConversationItemCreated)
+    assert isinstance(event, ConversationItemAdded)
     assert isinstance(event.item, Message)
     told = server_to_dated({"type": "response.output_item.done", "output_index": 0, "item": ANSWER})
     assert told == {"type": "response.output_item.done", "output_index": 0, "item": DATED_ANSWER}
@@ -510,3 +639,199 @@ def test_a_content_part_is_told_once() -> None:
     told = server_to_dated({"type": "response.content_part.done", "item_id": "i", "part": part, "content": part})
     assert told == {"type": "response.content_part.done", "item_id": "i", "part": part}
     assert isinstance(decode(json.dumps(told)), ResponseContentPartDone)
+
+
+# What the service says of the session, in GA's words.
+
+
+def session_said(session: dict[str, Any]) -> Any:
+    created = decode(json.dumps({"type": "session.created", "event_id": "e", "session": session}))
+    updated = decode(json.dumps({"type": "session.updated", "event_id": "e", "session": session}))
+    assert isinstance(created, SessionCreated)
+    assert isinstance(updated, SessionUpdated)
+    assert created.session == updated.session
+    assert created.problems == updated.problems == ()
+    assert json.loads(created.model_dump_json(exclude_unset=True))["session"] == session
+    return created.session
+
+
+SAID_SESSION = {
+    "id": "sess_9",
+    "object": "realtime.session",
+    "model": "gpt-4o-realtime-preview-2024-12-17",
+    "expires_at": 1784688021,
+    "modalities": ["audio", "text"],
+    "instructions": "Your knowledge cutoff is 2023-10.",
+    "voice": "alloy",
+    "turn_detection": {
+        "type": "server_vad",
+        "threshold": 0.5,
+        "prefix_padding_ms": 300,
+        "silence_duration_ms": 200,
+        "create_response": True,
+        "interrupt_response": True,
+    },
+    "input_audio_format": "pcm16",
+    "output_audio_format": "g711_ulaw",
+    "input_audio_transcription": {"model": "whisper-1", "language": None, "prompt": None},
+    "input_audio_noise_reduction": None,
+    "tools": [TOOL],
+    "tool_choice": "auto",
+    "temperature": 0.8,
+    "max_response_output_tokens": "inf",
+    "speed": 1.0,
+    "tracing": None,
+    "client_secret": None,
+}
+
+
+def test_a_session_of_a_dated_connection_can_be_read_in_gas_words() -> None:
+    session = session_said(SAID_SESSION)
+    assert type(session) is PreviewSession
+    assert session.voice == "alloy"
+    ga = session.ga
+    assert type(ga) is Session
+    assert json.loads(ga.model_dump_json(exclude_unset=True)) == {
+        "type": "realtime",
+        "id": "sess_9",
+        "object": "realtime.session",
+        "model": "gpt-4o-realtime-preview-2024-12-17",
+        "expires_at": 1784688021,
+        "output_modalities": ["audio"],
+        "instructions": "Your knowledge cutoff is 2023-10.",
+        "audio": {
+            "input": {
+                "format": PCM,
+                "transcription": {"model": "whisper-1", "language": None, "prompt": None},
+                "noise_reduction": None,
+                "turn_detection": SAID_SESSION["turn_detection"],
+            },
+            "output": {"format": ULAW, "voice": "alloy", "speed": 1.0},
+        },
+        "tools": [TOOL],
+        "tool_choice": "auto",
+        "max_output_tokens": "inf",
+        "tracing": None,
+    }
+
+
+def test_the_view_of_a_session_is_of_parts_with_classes() -> None:
+    ga = session_said(SAID_SESSION).ga
+    assert ga.audio.input.turn_detection.silence_duration_ms == 200
+    assert ga.audio.input.noise_reduction is None
+    assert (ga.audio.output.format.type, ga.audio.output.voice) == ("audio/pcmu", "alloy")
+    assert type(ga.tools[0]) is FunctionTool
+
+
+@pytest.mark.parametrize(
+    ("dated", "wanted"),
+    [
+        ({"voice": None}, {"audio": {"output": {"voice": None}}}),
+        ({"turn_detection": None, "voice": "ash"}, {"audio": {"input": {"turn_detection": None}, "output": VOICE}}),
+        ({"modalities": ["text"]}, {"output_modalities": ["text"]}),
+        ({"input_audio_format": "pcm24"}, {"audio": {"input": {"format": {"type": "pcm24"}}}}),
+        (
+            {"voice": {"name": "n", "type": "t"}},
+            {"audio": {"output": {"voice": {"name": "n", "type": "t"}}}},
+        ),
+        ({"voice": "ash", "brand_new": 1, "temperature": 0.6}, {"audio": {"output": VOICE}}),
+        ({"voice": "ash", "tracing": 5}, {"audio": {"output": VOICE}}),
+        ({"voice": "ash", "tracing": {"group_id": "g"}}, {"audio": {"output": VOICE}, "tracing": {"group_id": "g"}}),
+        ({"max_response_output_tokens": 4096}, {"max_output_tokens": 4096}),
+    ],
+    ids=str,
+)
+def test_a_piece_of_a_session_is_seen_as_that_piece(dated: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """What was not said is not made up, and what GA has no word for is left out."""
+    session = session_said(dated)
+    assert type(session) is PreviewSession
+    assert json.loads(session.ga.model_dump_json(exclude_unset=True)) == {"type": "realtime", **wanted}
+
+
+def test_a_session_of_ga_is_its_own_view() -> None:
+    session = session_said({"type": "realtime", "audio": {"output": VOICE}})
+    assert session.ga is session
+    session = session_said({"id": "sess_1", "model": "m", "tools": []})  # words of both
+    assert session.ga is session
+
+
+def test_an_emulated_session_goes_both_ways() -> None:
+    """What the emulator says on a dated connection is, in GA's words, what it meant."""
+    session = {
+        "type": "realtime",
+        "id": "sess_1",
+        "output_modalities": ["audio"],
+        "audio": {
+            "input": {"format": PCM, "turn_detection": VAD, "transcription": None, "noise_reduction": None},
+            "output": {"format": PCM, "voice": "alloy", "speed": 1.0},
+        },
+        "tools": [TOOL],
+        "max_output_tokens": 4096,
+    }
+    told = server_to_dated({"type": "session.updated", "session": session})
+    assert told is not None
+    assert json.loads(session_said(told["session"]).ga.model_dump_json(exclude_unset=True)) == session
+
+
+def test_a_voice_that_cannot_be_read_costs_only_itself() -> None:
+    ga = session_said({"voice": 5, "turn_detection": None, "input_audio_format": "pcm16"}).ga
+    assert json.loads(ga.model_dump_json(exclude_unset=True))["audio"]["input"] == {
+        "turn_detection": None,
+        "format": PCM,
+    }
+
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from(["pcm16", "inf"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["type", "id", "model", "voice", "name"]) | st.text(max_size=3), inner)
+    ),
+    max_leaves=8,
+)
+SESSION_FIELDS = st.sampled_from(sorted({*PreviewSession.model_fields, *Session.model_fields, "brand_new"}))
+
+
+@given(st.dictionaries(SESSION_FIELDS, ANY_JSON, max_size=6))
+def test_any_session_can_be_seen_in_gas_words(session: dict[str, Any]) -> None:
+    for kind in ("session.created", "session.updated"):
+        event = decode(json.dumps({"type": kind, "session": session}))
+        assert isinstance(event, SessionCreated | SessionUpdated)
+        assert type(event.session.ga) is Session
+        assert event.session.ga.ga == event.session.ga
+
+
+READABLE = {
+    "modalities": st.lists(st.sampled_from(["text", "audio"]), max_size=2),
+    "voice": TEXTS,
+    "input_audio_format": st.sampled_from(["pcm16", "g711_ulaw", "g711_alaw", "new"]),
+    "output_audio_format": st.none() | TEXTS,
+    "turn_detection": st.none() | st.just(VAD),
+    "input_audio_transcription": st.none() | st.fixed_dictionaries({"model": TEXTS}),
+    "max_response_output_tokens": st.just("inf") | st.integers(1, 4096),
+    "temperature": st.floats(0.6, 1.2),
+    "tool_choice": TEXTS,
+    "instructions": TEXTS,
+    "tracing": st.none() | st.just("auto"),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=READABLE))
+def test_what_is_seen_of_a_session_is_what_was_said(session: dict[str, Any]) -> None:
+    ga = session_said(session).ga
+    for name in {"instructions", "tool_choice", "tracing"} & set(session):
+        assert getattr(ga, name) == session[name]
+    if "voice" in session:
+        assert ga.audio.output.voice == session["voice"]
+    if "turn_detection" in session:
+        assert (ga.audio.input.turn_detection is None) is (session["turn_detection"] is None)
+    if "max_response_output_tokens" in session:
+        assert ga.max_output_tokens == session["max_response_output_tokens"]
+
+
+def test_what_only_a_dated_connection_has_is_sent_when_asked_for() -> None:
+    """`temperature`, which GA has given up."""
+    update = {"type": "session.update", "session": {"type": "realtime", "temperature": 0.7}}
+    assert to_dated(update, extra=True)["session"] == {"temperature": 0.7}
+    with pytest.raises(InvalidEvent, match=r"^session\.temperature: "):
+        to_dated(update)
