@@ -19,6 +19,7 @@ The house, from the ground up (a module imports from its own floor or below):
 """
 
 from ._version import __version__
+from .auth import Credential
 from .connection import Connection, connect
 from .endpoint import Endpoint
 from .errors import (
@@ -55,6 +56,7 @@ __all__ = [
     "connect",
     "Connection",
     "Endpoint",
+    "Credential",
     "EventStream",
     # what can go wrong
     "RealtimeError",

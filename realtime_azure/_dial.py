@@ -16,6 +16,7 @@ from anyio.streams.tls import TLSStream
 
 from ._proxy import CHECK_THE_PROXY, Proxy, connect_through, socks_stream
 from ._reason import first_cause, reason_of
+from ._tasks import bare
 from .errors import (
     BrokenOff,
     ConfigurationError,
@@ -50,6 +51,8 @@ async def dial(url: str, *, ssl_context: ssl.SSLContext | None = None, proxy: Pr
 async def _tcp(host: str, port: int, name: str) -> ByteStream:
     try:
         return await connect_tcp(host, port)
+    except BaseExceptionGroup as group:  # a Ctrl-C that trio raises in anyio's own tasks
+        raise bare(group) from None
     except OSError as exc:
         cause = first_cause(exc)
         kind: type[ConnectError] = Unreachable
@@ -74,7 +77,7 @@ async def _through(proxy: Proxy, host: str, port: int) -> ByteStream:
     except BaseException as exc:
         await aclose_forcefully(stream)
         if isinstance(exc, OSError | BrokenResourceError) and not isinstance(exc, ConnectError):
-            raise ProxyError(f"the proxy {proxy.shown} hung up: {reason_of(exc)}") from exc
+            raise ProxyError(f"the proxy {proxy.shown} hung up: {reason_of(exc)}", hint=CHECK_THE_PROXY) from exc
         raise
     return stream
 
@@ -95,7 +98,8 @@ async def _secured(stream: ByteStream, host: str, context: ssl.SSLContext, name:
         cause = first_cause(exc)
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
             raise tls_error(name, cause) from exc
-        raise BrokenOff(f"{name} hung up during the TLS handshake: {reason_of(exc)}") from exc
+        hint = "A firewall or a proxy may stand in between; or try again."
+        raise BrokenOff(f"{name} hung up during the TLS handshake: {reason_of(exc)}", hint=hint) from exc
 
 
 def tls_error(name: str, error: ssl.SSLError) -> TlsError:
@@ -115,7 +119,9 @@ def _ssl_context(cafile: str | None, capath: str | None) -> ssl.SSLContext:
             return ssl.create_default_context(cafile=cafile or None, capath=capath or None)
         except OSError as exc:  # an SSLError is one
             said = "it holds no certificates in PEM form" if isinstance(exc, ssl.SSLError) else exc.strerror
-            raise ConfigurationError(f"SSL_CERT_FILE: {cafile}: {said}") from exc
+            raise ConfigurationError(
+                f"{'SSL_CERT_FILE' if cafile else 'SSL_CERT_DIR'}: {cafile or capath}: {said}"
+            ) from exc
     if sys.platform in {"win32", "darwin"}:
         import truststore  # noqa: PLC0415 - only there
 

@@ -7,6 +7,8 @@ import ssl
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from inspect import isawaitable
+from typing import Any
 from urllib.parse import urlsplit
 
 from anyio import BrokenResourceError, current_time, move_on_after, sleep
@@ -30,6 +32,7 @@ from .errors import (
     ConnectTimeout,
     CredentialError,
     HandshakeError,
+    RealtimeError,
     Refusal,
     request_id_of,
 )
@@ -74,7 +77,7 @@ class Opening:
 
     def __post_init__(self) -> None:
         self._host = urlsplit(self.url).netloc
-        self._waiting_for = ""
+        self._waiting_for, self._signed = "", False
         self._client_request_id: str | None = None
 
     async def open(self) -> Opened:
@@ -100,8 +103,8 @@ class Opening:
     async def _attempt(self, limit: float) -> Opened:
         self._client_request_id = None
         with move_on_after(limit):
-            self._waiting_for = "the credential"
-            signed = fit_to_sign(await self.signer.headers())
+            self._waiting_for, self._signed = "the credential", False
+            signed = await self._headers()
             try:
                 return await self._handshake(signed)
             except AuthenticationError as exc:
@@ -109,18 +112,35 @@ class Opening:
                 if renewed is None:
                     raise
             return await self._handshake(renewed)
-        raise ConnectTimeout(f"{self._waiting_for} did not answer within {limit:.3g} s")
+        said = f"{self._waiting_for} did not answer within {limit:.3g} s"
+        if self._signed:
+            raise ConnectTimeout(said, hint="Check the network, and a proxy on the way; or raise attempt_timeout=.")
+        # Not tried again: a person may be typing a password, or a command still running.
+        raise CredentialError(said, hint="If it takes its time, raise attempt_timeout= and open_timeout=.")
 
     async def _renewed(self, signed: Mapping[str, str], refused: AuthenticationError) -> Mapping[str, str] | None:
         """Other headers to sign in with, after a 401; None if the credential has no others."""
-        self._waiting_for = "the credential, asked for another token,"
+        self._waiting_for, self._signed = "the credential, asked for another token,", False
         try:
             if isinstance(self.signer, BearerToken):
                 return await self.signer.renewed(signed, refused.headers.get("www-authenticate"))
-            again = fit_to_sign(await self.signer.headers())
+            again = await self._headers()
         except CredentialError as exc:
             raise refused from exc
         return again if again != signed else None
+
+    async def _headers(self) -> Mapping[str, str]:
+        """What the credential signs in with; whatever it raises is a `CredentialError`."""
+        try:
+            given: Any = self.signer.headers()
+            given = await given if isawaitable(given) else None
+        except RealtimeError:
+            raise
+        except Exception as exc:
+            raise CredentialError(f"the credential gave no headers: {type(exc).__name__}") from exc
+        if not isinstance(given, Mapping):
+            raise ConfigurationError("credential: its headers() has to be async, and to give a mapping")
+        return fit_to_sign(given)
 
     async def _handshake(self, signed: Mapping[str, str]) -> Opened:
         client_request_id = str(uuid.uuid4())
@@ -132,16 +152,16 @@ class Opening:
                 if name.lower() == _CLIENT_REQUEST_ID:
                     client_request_id = value
         self._client_request_id = client_request_id
-        self._waiting_for = self.proxy.shown if self.proxy else self._host
+        self._waiting_for, self._signed = self.proxy.shown if self.proxy else self._host, True
         stream = await dial(self.url, ssl_context=self.ssl_context, proxy=self.proxy)
         self._waiting_for = self._host
         try:
             response, websocket = await self._asked(stream, headers)
+            fields = _lower(response)
+            return Opened(websocket, stream, request_id_of(fields), client_request_id, fields.get("x-ms-region"))
         except BaseException:
             await abandon(stream)
             raise
-        fields = _lower(response)
-        return Opened(websocket, stream, request_id_of(fields), client_request_id, fields.get("x-ms-region"))
 
     async def _asked(self, stream: ByteStream, headers: Mapping[str, str]) -> tuple[Response, WebSocket]:
         try:
@@ -152,8 +172,14 @@ class Opening:
                 raise tls_error(self._host, cause) from exc
             # websockets takes a line that ends with LF alone for the end of the stream.
             if isinstance(cause, EOFError | OSError | BrokenResourceError) and "CRLF" not in reason_of(cause):
-                raise BrokenOff(f"{self._host} hung up during the handshake: {reason_of(cause)}") from exc
-            raise ConnectError(f"{self._host} did not answer as a websocket server does: {reason_of(cause)}") from exc
+                raise BrokenOff(
+                    f"{self._host} hung up during the handshake: {reason_of(cause)}",
+                    hint="A firewall or a proxy may not let websockets through; or try again.",
+                ) from exc
+            raise ConnectError(
+                f"{self._host} did not answer as a websocket server does: {reason_of(cause)}",
+                hint="Check the endpoint's host and port, and what answers there.",
+            ) from exc
         if websocket is None:
             raise HandshakeError.of(refusal(response.status_code, _lower(response), response.body or b"", self.url))
         return response, websocket
@@ -191,18 +217,22 @@ def _lower(response: Response) -> dict[str, str]:
     return fields
 
 
-def fit_to_sign(headers: Mapping[str, str]) -> Mapping[str, str]:
+def fit_to_sign(headers: Mapping[Any, Any]) -> Mapping[str, str]:
     """*headers* of a credential, if they can be sent. Raises `ConfigurationError`, which never shows a value."""
     for name, value in headers.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise ConfigurationError(f"credential: its header {name!r} is not text")
         # The error that websockets has for this shows the value.
         if not all(text.isascii() and text.isprintable() for text in (name, value)) or not name:
             raise ConfigurationError(f"credential: its header {name!r} has a line break or a character outside ASCII")
     return headers
 
 
-def fit_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
+def fit_headers(headers: Mapping[Any, Any]) -> Mapping[str, str]:
     """*headers*, if they can go with a handshake. Raises `ConfigurationError`, which never shows a value."""
     for name, value in headers.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise ConfigurationError(f"headers: {name!r} is not text")
         if not all(text.isascii() and text.isprintable() for text in (name, value)):
             raise ConfigurationError(f"headers: {name!r} has a line break or a character outside ASCII")
         if not name or not set(name) <= _TOKEN:

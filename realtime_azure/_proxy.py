@@ -73,6 +73,8 @@ def proxy_for(url: str, proxy: str | bool | None = True) -> Proxy | None:
     """
     if isinstance(proxy, str):
         return Proxy.parse(proxy)
+    if not isinstance(proxy, bool | None):
+        raise ConfigurationError(f"proxy: give its URL, True or False, not {type(proxy).__name__}")
     parts = urlsplit(url)
     if not proxy or is_loopback(parts.netloc):
         return None
@@ -117,9 +119,9 @@ async def connect_through(proxy: Proxy, stream: ByteStream, host: str, port: int
         try:
             answer += await stream.receive()
         except EndOfStream:
-            raise ProxyError(f"the proxy {proxy.shown} hung up on CONNECT {target}") from None
+            raise ProxyError(f"the proxy {proxy.shown} hung up on CONNECT {target}", hint=CHECK_THE_PROXY) from None
         if len(answer) > _ANSWER_LIMIT:
-            raise ProxyError(f"{proxy.shown} does not answer as an HTTP proxy does")
+            raise ProxyError(f"{proxy.shown} does not answer as an HTTP proxy does", hint=CHECK_THE_PROXY)
     _check(proxy, target, answer)
 
 
@@ -127,7 +129,7 @@ def _check(proxy: Proxy, target: str, answer: bytes) -> None:
     version, _, rest = answer.partition(b"\r\n")[0].decode("latin-1").partition(" ")
     code, _, reason = rest.partition(" ")
     if not version.startswith("HTTP/1.") or not code.isdecimal():
-        raise ProxyError(f"{proxy.shown} does not answer as an HTTP proxy does")
+        raise ProxyError(f"{proxy.shown} does not answer as an HTTP proxy does", hint=CHECK_THE_PROXY)
     status = int(code)
     if not 200 <= status < 300:
         hint = ""
@@ -163,7 +165,9 @@ async def socks_stream(proxy: Proxy, host: str, port: int) -> ByteStream:
         ) from exc
     except Exception as exc:  # its own for a proxy that hangs up is not exported; a reset is anyio's
         said = str(exc) or "it hung up"
-        raise ProxyError(f"the proxy {proxy.shown} did not connect to {host}:{port}: {said}") from exc
+        raise ProxyError(
+            f"the proxy {proxy.shown} did not connect to {host}:{port}: {said}", hint=CHECK_THE_PROXY
+        ) from exc
     return stream
 
 

@@ -31,7 +31,7 @@ async def service_group() -> AsyncGenerator[TaskGroup]:
             finally:
                 tasks.cancel_scope.cancel()
     except BaseExceptionGroup as group:
-        error = error or _bare(group)
+        error = error or bare(group)
     finally:
         # In a finally: leaving a task group is a checkpoint, and may raise Cancelled in place of the error.
         if error is not None:
@@ -41,7 +41,7 @@ async def service_group() -> AsyncGenerator[TaskGroup]:
                 del error  # its traceback holds this frame; without this, only the garbage collector frees both
 
 
-def _bare(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def bare(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """What is in *group* beside cancellations when it is one thing (a Ctrl-C that a task of ours caught)."""
     _, others = group.split(get_cancelled_exc_class())
     leaf: BaseException = others or group

@@ -152,7 +152,8 @@ class _Supply:
         known, failure = self._token, self._failure
         if known is not None and (failure is None or (known.expires is not None and time.time() < known.expires)):
             return known  # refreshing may fail as long as the token has not ended
-        raise CredentialError(_said_of(failure, self._source)) from failure
+        said, hint = _said_of(failure, self._source)
+        raise CredentialError(said, hint=hint) from failure
 
 
 _SUPPLIES: RunVar[WeakValueDictionary[tuple[int, str], _Supply]] = RunVar("realtime_azure.tokens")
@@ -245,29 +246,28 @@ def _on_trio() -> bool:
     return type(getattr(loop, "native_token", loop)).__module__.startswith("trio")
 
 
-def _said_of(error: BaseException | None, source: object) -> str:
-    """The message for a credential's *error*; on trio, azure-identity's asyncio-only transports miss their loop."""
-    cause: BaseException | None = error
-    seen: set[int] = set()
-    trio = _on_trio()
-    while trio and cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        if _NO_ASYNCIO.search(str(cause)):
-            return (
-                "this credential of azure.identity.aio works on asyncio only. On trio, use the credential of the same "
-                "name in azure.identity (it runs in a thread), or give this one "
-                "transport=azure.core.pipeline.transport.TrioRequestsTransport()"
-            )
-        cause = cause.__cause__ or cause.__context__
+_ON_TRIO = (
+    "On trio, use the credential of the same name in azure.identity (it runs in a thread), or give this one "
+    "transport=azure.core.pipeline.transport.TrioRequestsTransport()"
+)
+_SIGN_IN = "Sign in first (az login), or see to the credential's own settings; its own error is the cause of this one."
+
+
+def _said_of(error: BaseException | None, source: object) -> tuple[str, str]:
+    """Message and hint for a credential's *error*; on trio, asyncio-only transports miss their loop."""
     first, *_ = str(error).splitlines() or [""]
     said = f"the credential gave no token: {type(error).__name__}{f': {first}' if first else ''}"
-    if trio and str(getattr(source, "__module__", "")).startswith("azure.identity.aio"):
-        # A chain of credentials does not say that it was trio on which one of them failed.
-        said += (
-            ". On trio, use the credential of the same name in azure.identity (it runs in a thread), or give this one "
-            "transport=azure.core.pipeline.transport.TrioRequestsTransport()"
-        )
-    return said
+    if not _on_trio():
+        return said, _SIGN_IN
+    cause: BaseException | None = error
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
+        seen.add(id(cause))
+        if _NO_ASYNCIO.search(str(cause)):
+            return "this credential of azure.identity.aio works on asyncio only", _ON_TRIO
+        cause = cause.__cause__ or cause.__context__
+    # A chain of credentials does not say that it was trio on which one of them failed.
+    return said, _ON_TRIO if str(getattr(source, "__module__", "")).startswith("azure.identity.aio") else _SIGN_IN
 
 
 def default_scope(host: str) -> str:

@@ -10,6 +10,7 @@ still there) and end with the block; what the block raises comes out as it was r
 
 from __future__ import annotations
 
+import math
 import ssl
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ from ._tasks import service_group
 from ._websocket import abandon
 from .auth import AnyCredential, default_scope, resolve_credential
 from .endpoint import Endpoint
-from .errors import ConnectionClosed, ConnectionLost
+from .errors import ConfigurationError, ConnectionClosed, ConnectionLost
 from .events import (
     ClientEvent,
     ErrorEvent,
@@ -259,7 +260,7 @@ async def connect(
     *endpoint* is a resource's URL, as the portal shows it, or an `Endpoint`; *deployment* the name of a realtime
     model's deployment; *api_version* `"v1"`, or a dated version for the preview protocol. Sign in with *api_key* or
     *credential*: a token, a function that gives one, an azure-identity credential (sync or async; asked for *scope*,
-    by default that of the endpoint's cloud), or a `realtime_azure.auth.Credential`. What is not passed comes from
+    by default that of the endpoint's cloud), or a `Credential` of your own. What is not passed comes from
     `AZURE_OPENAI_ENDPOINT`, `AZURE_OPENAI_REALTIME_DEPLOYMENT` (or `AZURE_OPENAI_DEPLOYMENT_NAME`, or
     `AZURE_OPENAI_DEPLOYMENT`), `OPENAI_API_VERSION` (or `AZURE_OPENAI_API_VERSION`), and `AZURE_OPENAI_AD_TOKEN` or
     `AZURE_OPENAI_API_KEY`.
@@ -271,7 +272,7 @@ async def connect(
     needs the extra `socks`), True for what `HTTPS_PROXY` and `NO_PROXY` say, False for none.
 
     Times are in seconds: *open_timeout* for all of the opening, *attempt_timeout* for each attempt (the credential's
-    part included: raise it for one that asks a person), of which *max_retries* may follow the first where that can
+    part included: for one that asks a person, raise both), of which *max_retries* may follow the first where that can
     help (429, 408, 5xx, no answer, hung up; after what `retry-after` says, else a jittered half second, one, two). A
     401 with a token that can be renewed is tried once more. *close_timeout* is for the goodbye, a ping goes out after
     each *ping_interval* (None: never), and has *ping_timeout* to be answered. *inbox_limit* and *max_message_size* are
@@ -282,6 +283,17 @@ async def connect(
     the block raises comes out as it is. Cancelled at any point, nothing stays open.
     """
     target = Endpoint.resolve(endpoint, deployment=deployment, api_version=api_version, allow_insecure=allow_insecure)
+    _check_numbers(
+        open_timeout=open_timeout,
+        attempt_timeout=attempt_timeout,
+        ping_interval=1.0 if ping_interval is None else ping_interval,
+        ping_timeout=ping_timeout,
+        inbox_limit=inbox_limit,
+        max_message_size=max_message_size,
+    )
+    _check_numbers(none_is_well=True, close_timeout=close_timeout, max_retries=max_retries)
+    if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
+        raise ConfigurationError(f"ssl_context: give an ssl.SSLContext, not {type(ssl_context).__name__}")
     url = target.realtime_url(call_id=call_id, intent=intent, query=query)
     opening = Opening(
         url,
@@ -308,7 +320,18 @@ async def connect(
             finally:
                 await connection.aclose()
     finally:
+        del opening  # and with it the credential: Python 3.12 may keep this frame until the caller's own ends
         await abandon(opened.stream)
+
+
+def _check_numbers(*, none_is_well: bool = False, **numbers: Any) -> None:
+    """Raises `ConfigurationError` for one of *numbers* that is none, or negative, or 0 (unless *none_is_well*)."""
+    for name, value in numbers.items():
+        real = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+        if not real or value < 0 or (value == 0 and not none_is_well):
+            raise ConfigurationError(
+                f"{name}: {value!r} is not a number {'of 0 or more' if none_is_well else 'above 0'}"
+            )
 
 
 def _words(error: BaseException | None) -> str:

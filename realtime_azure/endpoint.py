@@ -27,7 +27,7 @@ _CALLS = (
     "threads|vector_stores|containers|conversations|evals|fine_tuning"
 )
 _PATH = re.compile(
-    rf"(?P<prefix>.*?)((?i:/openai)+(?P<v1>/v1)?(/deployments/(?P<deployment>[^/]+))?"
+    rf"(?P<prefix>.*?)((?i:/openai)+(?P<v1>(?i:/v1))?(/deployments/(?P<deployment>[^/]+))?"
     rf"(/((?P<translations>realtime/translations)|({_CALLS})(/.*)?))?)?/*"
 )
 _OTHER_PROTOCOL = re.compile(r"/voice-live(/realtime)?/*$|/openai/v1/live(/|$)")
@@ -69,6 +69,15 @@ class Endpoint:
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # a gateway's key may be in it
     protocol: Literal["realtime", "translations"] = "realtime"
 
+    def __post_init__(self) -> None:
+        if not self.host or not _HOST.fullmatch(self.host) or "://" in self.host:
+            raise ConfigurationError(
+                "Endpoint: host is a name, such as 'NAME.openai.azure.com'; for a URL there is Endpoint.resolve(URL)"
+            )
+        if self.prefix and not self.prefix.startswith("/"):
+            raise ConfigurationError("Endpoint: prefix begins with a /")
+        _version(self.api_version, None, {})
+
     @classmethod
     def from_env(
         cls,
@@ -97,8 +106,9 @@ class Endpoint:
 
         *endpoint* may be what the portal shows: `https://` or `wss://`, with or without `/openai`, `/openai/v1`,
         `/openai/deployments/NAME` and the path of a call, with its query. What comes before `/openai`, and query
-        arguments that are not Azure's, belong to a gateway and are kept. `http://` and `ws://` are for this machine,
-        unless *allow_insecure*.
+        arguments that are not Azure's, belong to a gateway and are kept; `call_id` and `intent` are not an endpoint's,
+        but arguments of a connection. `http://` and `ws://` are for this machine, unless *allow_insecure* (for which
+        `connect` asks once more).
 
         The variables are `AZURE_OPENAI_ENDPOINT`; `AZURE_OPENAI_REALTIME_DEPLOYMENT`, `AZURE_OPENAI_DEPLOYMENT_NAME`,
         `AZURE_OPENAI_DEPLOYMENT`; `OPENAI_API_VERSION`, `AZURE_OPENAI_API_VERSION`; the first that is set, of each.
@@ -231,6 +241,8 @@ class Endpoint:
 
 
 def _split(url: str) -> SplitResult:
+    if not isinstance(url, str):
+        raise ConfigurationError(f"{_NOT_A_URL} or an Endpoint, not {type(url).__name__}")
     try:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
@@ -265,7 +277,7 @@ def _host(parts: SplitResult) -> str:
 
 
 def _path_of(parts: SplitResult) -> re.Match[str]:
-    path = _PATH.fullmatch(parts.path)
+    path = _PATH.fullmatch(re.sub("/{2,}", "/", parts.path))
     if path is None or _OTHER_PROTOCOL.search(parts.path):
         raise ConfigurationError(f"endpoint: {parts.path} is a protocol that is not spoken here yet")
     if "/openai/" in f"{path['prefix']}/".lower():

@@ -80,6 +80,7 @@ class ConnectError(RealtimeError, ConnectionError):
 
     def __init__(self, said: object, *, hint: str = "") -> None:
         self.said = said
+        self.message = str(said) if isinstance(said, str) else ""
         self.hint = hint
         self.client_request_id: str | None = None
         self.attempts = 1

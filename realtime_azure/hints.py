@@ -12,6 +12,7 @@ _KNOWN: tuple[tuple[int, str, str], ...] = (
         "api version",
         """Use api_version='v1', or a dated version that has realtime: '2025-04-01-preview'.""",
     ),
+    (400, "the emulator", "Leave them out, or ask Azure."),
     (
         400,
         "requires either",
@@ -34,8 +35,8 @@ _KNOWN: tuple[tuple[int, str, str], ...] = (
         401,
         "token",
         """The token has ended, or is for something else: ask for the scope
-        https://cognitiveservices.azure.com/.default (or https://ai.azure.com/.default), at an endpoint of the form
-        https://NAME.openai.azure.com.""",
+        https://cognitiveservices.azure.com/.default (or https://ai.azure.com/.default; .us and .cn have their own), at
+        an endpoint of the form https://NAME.openai.azure.com.""",
     ),
     (
         401,

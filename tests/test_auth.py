@@ -485,7 +485,7 @@ async def test_what_a_provider_raises_is_the_cause_of_ours() -> None:
         with pytest.raises(CredentialError) as caught:
             await resolve_credential(credential=provider).headers()
         assert caught.value.__cause__ is error
-        assert str(caught.value) == "the credential gave no token: LookupError: no such vault"
+        assert caught.value.said == "the credential gave no token: LookupError: no such vault"
 
 
 @pytest.mark.anyio
@@ -493,7 +493,7 @@ async def test_a_provider_that_raises_without_a_word_is_named_by_its_error() -> 
     def provider() -> str:
         raise PermissionError
 
-    with pytest.raises(CredentialError, match=r"^the credential gave no token: PermissionError$"):
+    with pytest.raises(CredentialError, match=r"^the credential gave no token: PermissionError\. "):
         await resolve_credential(credential=provider).headers()
 
 

@@ -306,7 +306,7 @@ def test_a_connection_that_did_not_come_about_says_what_to_try() -> None:
 def test_a_connection_that_did_not_come_about_has_the_attributes_of_a_refusal() -> None:
     """So that a caller can log them without asking which it was."""
     error = ConnectTimeout("h did not answer")
-    assert (error.status, error.code, error.message, error.body) == (None, None, "", b"")
+    assert (error.status, error.code, error.message, error.body) == (None, None, error.said, b"")
     assert (error.request_id, error.client_request_id, error.region, error.retry_after) == (None, None, None, None)
     assert (error.hint, error.attempts, dict(error.headers)) == ("", 1, {})
     with pytest.raises(TypeError):

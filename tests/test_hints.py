@@ -50,7 +50,7 @@ class Row:
 
 TOKEN = (
     "The token has ended, or is for something else: ask for the scope https://cognitiveservices.azure.com/.default (or "
-    "https://ai.azure.com/.default), at an endpoint of the form https://NAME.openai.azure.com."
+    "https://ai.azure.com/.default; .us and .cn have their own), at an endpoint of the form https://NAME.openai.azure.com."
 )
 BLOCKED = "Azure has blocked the resource for now: its page in the portal, or Azure's support, says why."
 DOOR = (

@@ -442,7 +442,7 @@ async def test_an_http_proxy_that_says_nothing() -> None:
             if server.clients:
                 await server.idle.wait()
     assert type(error) is ConnectTimeout
-    assert str(error) == f"http://127.0.0.1:{server.port} did not answer within 0.05 s"
+    assert error.said == f"http://127.0.0.1:{server.port} did not answer within 0.05 s"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -781,7 +781,7 @@ async def test_a_socks_proxy_that_says_nothing(scheme: str) -> None:
             if server.clients:
                 await server.idle.wait()
     assert type(error) is ConnectTimeout
-    assert str(error) == f"{scheme}://127.0.0.1:{server.port} did not answer within 0.05 s"
+    assert error.said == f"{scheme}://127.0.0.1:{server.port} did not answer within 0.05 s"
 
 
 @pytest.mark.parametrize(

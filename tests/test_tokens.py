@@ -502,6 +502,7 @@ async def test_what_azure_identity_keeps_is_its_own_affair(kind: Kind) -> None:
     assert len(recorder.asked) == 1
 
 
+@pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="3.12 keeps the frame of a generator that has ended")
 @each(WITH_DATES)
 async def test_nothing_keeps_a_credential_whom_nobody_uses(kind: Kind) -> None:
     """A program may make one for each of its users."""
@@ -578,7 +579,7 @@ async def test_a_renewal_that_fails_is_an_error_when_the_token_has_ended(kind: K
             await visit(server.url, credential=credential)
         assert made.said == ["Bearer first", "Bearer second"]
     assert error.__cause__ is cause
-    assert str(error) == "the credential gave no token: OSError: no network"
+    assert error.said == "the credential gave no token: OSError: no network"
 
 
 @each(WITH_DATES)
@@ -1007,4 +1008,5 @@ async def test_a_function_that_misses_its_event_loop_on_asyncio_is_told_nothing_
     async with desk() as (_, server):
         error = await failed(server.url, credential=provider)
     assert isinstance(error.__cause__, RuntimeError)
-    assert str(error) == "the credential gave no token: RuntimeError: no running event loop"
+    assert error.said == "the credential gave no token: RuntimeError: no running event loop"
+    assert "trio" not in error.hint

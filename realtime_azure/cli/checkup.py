@@ -25,7 +25,7 @@ from .._websocket import abandon
 from ..auth import ApiKey, BearerToken, Credential, default_scope, resolve_credential
 from ..connection import Connection, connect
 from ..endpoint import Endpoint
-from ..errors import ConnectError, HandshakeError, OperationNotSupported, RealtimeError
+from ..errors import ConfigurationError, ConnectError, HandshakeError, OperationNotSupported, RealtimeError
 from ..events import ErrorEvent, ResponseDone, ResponseOutputTextDelta, SessionCreated
 from ..events.dicts import MessageDict
 from . import configuration
@@ -36,6 +36,7 @@ DATED_VERSION = "2025-04-01-preview"
 
 AUDIENCES = ("https://cognitiveservices.azure.", "https://ai.azure.")
 _OF_THE_DEPLOYMENT = (*OperationNotSupported.CODES, "DeploymentNotFound")
+OPTIONS = "Here: --endpoint, --deployment, --api-version, --entra, --scope, --proxy; or the variables (see --help)."
 QUESTION = "Reply with one word: ready"
 
 
@@ -116,7 +117,7 @@ class Checkup:
             self._exit_code = self._exit_code or exit_code(error)
         ok = False if counts else None
         if not isinstance(error, ConnectError):
-            return Finding(name, ok, str(error))
+            return Finding(name, ok, str(error), OPTIONS if isinstance(error, ConfigurationError) else "")
         facts = {fact: getattr(error, fact) for fact in ("status", "code", "request_id", "client_request_id", "region")}
         said = str(error).removesuffix(error.hint).rstrip(". ")
         return Finding(name, ok, said, error.hint, facts={key: value for key, value in facts.items() if value})
@@ -214,7 +215,10 @@ class Checkup:
         url = endpoint.resource_url("models")
         through = httpx2.Proxy(proxy.shown, auth=(proxy.user, proxy.password or "")) if proxy and proxy.user else None
         async with httpx2.AsyncClient(
-            proxy=through or (proxy.shown if proxy else None), trust_env=False, verify=default_ssl_context()
+            proxy=through or (proxy.shown if proxy else None),
+            trust_env=False,
+            verify=default_ssl_context(),
+            timeout=None,
         ) as client:
             started = current_time()
             try:
@@ -235,7 +239,9 @@ class Checkup:
         self._begin("handshake …")
         started = current_time()
         try:
-            async with connect(endpoint, open_timeout=self._options.timeout, **how) as connection:
+            async with connect(
+                endpoint, open_timeout=self._options.timeout, attempt_timeout=self._options.timeout, **how
+            ) as connection:
                 facts = {"request_id": connection.request_id, "region": connection.region}
                 region = f", {connection.region}" if connection.region else ""
                 ms = round((current_time() - started) * 1000, 1)
@@ -254,7 +260,7 @@ class Checkup:
     async def _other_form(self, endpoint: Endpoint, how: Mapping[str, Any]) -> tuple[Finding, bool]:
         form = _form(endpoint)
         try:
-            async with connect(endpoint, max_retries=0, **how):
+            async with connect(endpoint, max_retries=0, attempt_timeout=self._options.timeout, **how):
                 return Finding("other form", None, f"{form} works, too", facts={"works": True}), True
         except RealtimeError as exc:
             found = self._failed("other form", exc, counts=False)

@@ -15,7 +15,11 @@ def add_to(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say where to connect, and as whom."""
     group = parser.add_argument_group("the service", "what is not given comes from the environment")
     group.add_argument("--endpoint", metavar="URL", help="the resource, instead of AZURE_OPENAI_ENDPOINT")
-    group.add_argument("--deployment", metavar="NAME", help="instead of AZURE_OPENAI_DEPLOYMENT_NAME")
+    group.add_argument(
+        "--deployment",
+        metavar="NAME",
+        help="instead of AZURE_OPENAI_REALTIME_DEPLOYMENT or AZURE_OPENAI_DEPLOYMENT_NAME",
+    )
     group.add_argument("--api-version", metavar="V", help="'v1' or a dated version, instead of OPENAI_API_VERSION")
     group.add_argument(
         "--entra",

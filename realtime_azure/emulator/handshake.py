@@ -64,6 +64,11 @@ NO_DEPLOYMENT = Refusal(
 )
 BAD_VERSION = Refusal(400, code="BadRequest", message="API version not supported")
 NO_HANDSHAKE = Refusal(400, code="BadRequest", message="This is for websockets: the request is no handshake of one.")
+NOT_YET = Refusal(
+    400,
+    code="OperationNotSupported",
+    message="The emulator has neither transcription sessions (intent=) nor calls (call_id=) yet.",
+)
 TOO_MANY = Refusal(
     429,
     headers={"retry-after-ms": "100", "retry-after": "1"},
@@ -141,7 +146,7 @@ class Door:
             return response(200, {"object": "list", "data": models})
         deployment = query.get("deployment") or query.get("model")
         if not deployment:
-            return NO_DEPLOYMENT
+            return NOT_YET if {"intent", "call_id"} & set(query) else NO_DEPLOYMENT
         known = not self.deployments or deployment in self.deployments
         return Admitted(deployment, dated) if known else NO_SUCH_DEPLOYMENT
 
