@@ -320,7 +320,7 @@ async def connect(
             finally:
                 await connection.aclose()
     finally:
-        del opening  # and with it the credential: Python 3.12 may keep this frame until the caller's own ends
+        del opening, credential  # Python from 3.12 on may keep this frame until the caller's own ends
         await abandon(opened.stream)
 
 

@@ -7,8 +7,8 @@ import base64
 import gc
 import json
 import stat
-import sys
 import threading
+import sys
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
@@ -502,7 +502,6 @@ async def test_what_azure_identity_keeps_is_its_own_affair(kind: Kind) -> None:
     assert len(recorder.asked) == 1
 
 
-@pytest.mark.skipif(sys.version_info[:2] == (3, 12), reason="3.12 keeps the frame of a generator that has ended")
 @each(WITH_DATES)
 async def test_nothing_keeps_a_credential_whom_nobody_uses(kind: Kind) -> None:
     """A program may make one for each of its users."""
