@@ -7,8 +7,8 @@ import base64
 import gc
 import json
 import stat
-import threading
 import sys
+import threading
 import time
 import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
