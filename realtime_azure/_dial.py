@@ -57,7 +57,7 @@ async def _tcp(host: str, port: int, name: str) -> ByteStream:
         cause = first_cause(exc)
         kind: type[ConnectError] = Unreachable
         tried = "Check the endpoint's host and port, and what a firewall or a VPN lets through."
-        if isinstance(cause, socket.gaierror | UnicodeError):
+        if isinstance(cause, socket.gaierror):
             kind, tried = HostNotFound, "Check the endpoint's name, and that this machine has a network."
         elif getattr(cause, "errno", None) == errno.ETIMEDOUT:
             kind = ConnectTimeout

@@ -240,7 +240,7 @@ def fit_headers(headers: Mapping[Any, Any]) -> Mapping[str, str]:
         if name.lower() in _AUTH:
             raise ConfigurationError(
                 f"headers: {name} is how to sign in; pass api_key= or credential= (an object of your own with "
-                "headers() may give any: see realtime_azure.auth.Credential)"
+                "headers() may give any: see realtime_azure.Credential)"
             )
         if name.lower() in _TRANSPORT or name.lower().startswith("sec-websocket-"):
             raise ConfigurationError(f"headers: {name} belongs to the websocket's handshake; leave it out")

@@ -149,7 +149,7 @@ async def socks_stream(proxy: Proxy, host: str, port: int) -> ByteStream:
     """A stream to *host* through a SOCKS *proxy*, which looks its name up. Raises `ProxyError`."""
     try:
         import python_socks  # noqa: PLC0415 - the extra `socks`
-        from python_socks.async_.anyio import Proxy as SocksProxy  # noqa: PLC0415
+        from python_socks.async_.anyio import Proxy as SocksProxy  # noqa: PLC0415 - the extra `socks`
     except ImportError:
         raise ConfigurationError(
             f"proxy: {proxy.scheme}:// needs the extra socks: pip install 'realtime-azure[socks]'"

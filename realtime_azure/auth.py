@@ -39,7 +39,10 @@ class Credential(Protocol):
     """What a caller may bring to sign in some other way: the headers of a request."""
 
     async def headers(self) -> Mapping[str, str]:
-        """Made anew for each handshake; `{"api-key": …}` or `{"Authorization": "Bearer …"}`."""
+        """Made anew for each handshake; `{"api-key": …}` or `{"Authorization": "Bearer …"}`.
+
+        What it raises comes out of `connect` as the cause of a `CredentialError`. After a 401 it is asked once more.
+        """
         ...
 
 

@@ -142,9 +142,8 @@ class Connection:
     async def send(self, event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> None:
         """Sends one event, a model or a mapping in the service's (GA) vocabulary.
 
-        With *extra*, fields and values that are newer than this version are sent, not refused.
-
-        It is checked first: `InvalidEvent` names what is wrong with it, and nothing is sent. It gets an
+        It is checked first: `InvalidEvent` names what is wrong with it, and nothing is sent. With *extra*, fields and
+        values that are newer than this version are sent, not refused. It gets an
         `event_id` if it has none (`input_audio_buffer.append` does not). Waits while the network is behind;
         cancelled, the event is wholly queued or not at all. Raises `ConnectionClosed` after the end.
         """
@@ -291,7 +290,7 @@ async def connect(
         inbox_limit=inbox_limit,
         max_message_size=max_message_size,
     )
-    _check_numbers(none_is_well=True, close_timeout=close_timeout, max_retries=max_retries)
+    _check_numbers(zero_is_well=True, close_timeout=close_timeout, max_retries=max_retries)
     if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
         raise ConfigurationError(f"ssl_context: give an ssl.SSLContext, not {type(ssl_context).__name__}")
     url = target.realtime_url(call_id=call_id, intent=intent, query=query)
@@ -324,13 +323,13 @@ async def connect(
         await abandon(opened.stream)
 
 
-def _check_numbers(*, none_is_well: bool = False, **numbers: Any) -> None:
-    """Raises `ConfigurationError` for one of *numbers* that is none, or negative, or 0 (unless *none_is_well*)."""
+def _check_numbers(*, zero_is_well: bool = False, **numbers: Any) -> None:
+    """Raises `ConfigurationError` for what is no number in *numbers*, or negative, or 0 (unless *zero_is_well*)."""
     for name, value in numbers.items():
         real = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
-        if not real or value < 0 or (value == 0 and not none_is_well):
+        if not real or value < 0 or (value == 0 and not zero_is_well):
             raise ConfigurationError(
-                f"{name}: {value!r} is not a number {'of 0 or more' if none_is_well else 'above 0'}"
+                f"{name}: {value!r} is not a number {'of 0 or more' if zero_is_well else 'above 0'}"
             )
 
 

@@ -5,7 +5,7 @@
     ├── InvalidEvent            an event that the service could not accept; nothing was sent
     ├── AudioFileError          a file that is missing, or is not a WAV that can be read
     ├── ConnectError            no connection came about: `hint`, `attempts`, and what is known of the rest
-    │   ├── CredentialError     the credential gave no token
+    │   ├── CredentialError     the credential gave no token, or not in time
     │   ├── HostNotFound        DNS does not know the host
     │   ├── Unreachable         nobody answers there: refused, no route
     │   ├── BrokenOff           it hung up before the handshake was complete
@@ -80,7 +80,7 @@ class ConnectError(RealtimeError, ConnectionError):
 
     def __init__(self, said: object, *, hint: str = "") -> None:
         self.said = said
-        self.message = str(said) if isinstance(said, str) else ""
+        self.message = said if isinstance(said, str) else ""
         self.hint = hint
         self.client_request_id: str | None = None
         self.attempts = 1
@@ -92,7 +92,7 @@ class ConnectError(RealtimeError, ConnectionError):
 
 
 class CredentialError(ConnectError):
-    """The credential gave no token; its own error is the `__cause__`."""
+    """The credential gave no token, or not in time; its own error, if it had one, is the `__cause__`."""
 
 
 class HostNotFound(ConnectError):
@@ -112,7 +112,7 @@ class TlsError(ConnectError):
 
 
 class ConnectTimeout(ConnectError, TimeoutError):
-    """The host, or the credential, did not answer in time."""
+    """The host did not answer in time. (A credential that does not is a `CredentialError`.)"""
 
 
 class ProxyError(ConnectError):

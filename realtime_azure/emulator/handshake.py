@@ -17,6 +17,7 @@ from pydantic_core import to_json
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
+from .._handshake import MAX_HEADERS
 from ..errors import Refusal
 
 BAD_KEY = Refusal(
@@ -103,7 +104,6 @@ REFUSALS = {
 }
 """What Azure refuses a handshake with, by name."""
 
-MAX_HEADERS = 10
 _PATHS = ("/openai/realtime", "/openai/v1/realtime", "/openai/models", "/openai/v1/models")
 _COMMON = (
     "host",

@@ -174,15 +174,12 @@ def _dated_content(item: Any, where: str, kinds: tuple[str, ...]) -> Any:
 
 
 def _checked_transcription(session: Mapping[str, Any]) -> Fields:
-    there = {
-        "input_audio_transcription": _transcription,
-        "input_audio_noise_reduction": _noise_reduction,
-        "turn_detection": _turn_detection,
-    }
+    """The settings of a transcription *session*, which are flat already; the words are those of any dated session."""
+    there_by_name = {name: there for _, name, there, _ in _SESSION}
     made: Fields = {}
     for name, value in session.items():
         try:
-            made[name] = there.get(name, _as_is)(value)
+            made[name] = there_by_name.get(name, _as_is)(value)
         except _Unsayable:
             raise _refuse(f"session.{name}") from None
     return made
@@ -238,7 +235,7 @@ def to_dated(event: Mapping[str, Any], *, extra: bool = False) -> Fields:
     match event:
         case {"type": "session.update", "session": Mapping() as session}:
             if session.get("type") == "transcription":
-                raise InvalidEvent("session.type: a dated (preview) connection cannot say this; api_version='v1' can")
+                raise _refuse("session.type")
             settings = {name: value for name, value in session.items() if name != "type"}
             return {**event, "session": _flatten(settings, _SESSION, "session", extra=extra)}
         case {"type": "response.create", "response": Mapping() as response}:
