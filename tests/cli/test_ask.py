@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import base64
-import errno
 import json
 import math
 import os
 import re
-import select
 import signal
 import socket
 import struct
@@ -16,7 +14,7 @@ import subprocess
 import wave
 from array import array
 from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import partial
 from io import StringIO
@@ -36,6 +34,7 @@ from realtime_azure.emulator import Reply, Turn
 from .. import serving
 from ..serving import RESPONSE_CREATED, RESPONSE_DONE, SESSION_CREATED, Peer, close_frame
 from . import COMMAND, ROOT, SAMPLES, environment
+from .terminal import on_screen, terminal
 
 QUESTION = SAMPLES / "question_capital.wav"
 SLOWLY = "at the speed of speech.wav"
@@ -146,71 +145,6 @@ def scripted(portal: BlockingPortal, configure: Callable[[str], None]) -> Iterat
     yield start
     for manager in running:
         manager.__exit__(None, None, None)
-
-
-class Terminal:
-    """The command on a terminal, as somebody sees it who sits before it."""
-
-    def __init__(self, *arguments: str | Path) -> None:
-        self._master, slave = os.openpty()
-        try:
-            self.process = subprocess.Popen(
-                [*COMMAND, "ask", *map(str, arguments)],
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                cwd=ROOT,
-                env=environment(),
-                start_new_session=True,
-            )
-        finally:
-            os.close(slave)
-        self.shown = ""
-
-    def read_until(self, text: str) -> str:
-        """All that was shown, once *text* is."""
-        while text not in self.shown:
-            assert self._read(), f"{text!r} is not in {self.shown!r}"
-        return self.shown
-
-    def read(self) -> str:
-        """All that was shown, when the command has ended."""
-        while self._read():
-            pass
-        self.process.wait(PATIENCE)
-        return self.shown
-
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self._master], [], [], PATIENCE)
-        assert ready, f"nothing comes after {self.shown!r}"
-        try:
-            piece = os.read(self._master, 65536)
-        except OSError as exc:
-            if exc.errno != errno.EIO:  # how Linux says that nobody has the other end any more
-                raise
-            return False
-        self.shown += piece.decode().replace("\r\n", "\n")
-        return bool(piece)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self._master)
-
-
-@contextmanager
-def terminal(*arguments: str | Path) -> Generator[Terminal]:
-    window = Terminal(*arguments)
-    try:
-        yield window
-    finally:
-        window.close()
-
-
-def on_screen(shown: str) -> list[str]:
-    """The lines that are left to be read of what was *shown*: without those that were written over."""
-    return [line.rsplit("\r\x1b[K", 1)[-1] for line in shown.rstrip("\n").split("\n")]
 
 
 # Scripts
@@ -474,7 +408,7 @@ def test_a_service_that_heard_the_end_just_before_it_was_told_is_no_error(
 
 
 def test_a_terminal_shows_the_level_of_what_is_sent_at_the_speed_of_speech() -> None:
-    with terminal(QUESTION) as window:
+    with terminal("ask", QUESTION) as window:
         shown = window.read()
     assert window.process.returncode == 0
     meters = re.findall(r"\r\x1b\[Ksending {3}\[([█ ]{24})\] (\d\.\d) / 2\.0 s", shown)
@@ -500,7 +434,7 @@ def test_words_are_shown_as_they_come(portal: BlockingPortal, scripted: Scripted
         await peer.farewell()
 
     scripted(script)
-    with terminal("--text", "What is the capital of France?") as window:
+    with terminal("ask", "--text", "What is the capital of France?") as window:
         assert window.read_until("It is").endswith("answer    It is")
         portal.call(seen.set)
         shown = window.read()
@@ -512,7 +446,7 @@ def test_words_are_shown_as_they_come(portal: BlockingPortal, scripted: Scripted
 def test_words_that_were_shown_as_they_came_are_not_shown_again(scripted: Scripted) -> None:
     """The transcript of a question often comes when its answer is nearly through."""
     scripted(answering(*ANSWER[:-1], transcribed("What is the capital of France?"), RESPONSE_DONE))
-    with terminal("--text", "hello") as window:
+    with terminal("ask", "--text", "hello") as window:
         shown = window.read()
     assert shown.count("Paris") == 1
     assert "you       What is the capital of France?\n" in shown
@@ -523,7 +457,7 @@ def test_control_characters_of_a_transcript_do_not_reach_the_terminal(ask: Ask, 
     spoken = f"It is {ESCAPE}\x9b2J\r\nParis\u202e."
     scripted(answering(RESPONSE_CREATED, transcript_delta(spoken), transcribed(f"Wh{ESCAPE}at?"), RESPONSE_DONE))
     if live:
-        with terminal("--text", "hello") as window:
+        with terminal("ask", "--text", "hello") as window:
             shown = window.read()
     else:
         shown = ask("--text", "hello").out
@@ -1060,7 +994,7 @@ def test_a_response_without_anything_in_it(ask: Ask, scripted: Scripted, tmp_pat
 def test_ctrl_c_keeps_what_was_received(scripted: Scripted, tmp_path: Path) -> None:
     answer = tmp_path / "answer.wav"
     scripted(answering(*ANSWER[:-1]))  # and it never ends
-    with terminal("--text", "hello", "-o", answer) as window:
+    with terminal("ask", "--text", "hello", "-o", answer) as window:
         window.read_until("Paris.")
         window.process.send_signal(signal.SIGINT)
         shown = window.read()
@@ -1074,7 +1008,7 @@ def test_ctrl_c_keeps_what_was_received(scripted: Scripted, tmp_path: Path) -> N
 
 
 def test_ctrl_c_while_the_question_is_sent_leaves_a_clean_line() -> None:
-    with terminal("audio_samples/story.wav") as window:
+    with terminal("ask", "audio_samples/story.wav") as window:
         window.read_until("sending")
         window.process.send_signal(signal.SIGINT)
         shown = window.read()
@@ -1096,7 +1030,7 @@ def test_ctrl_c_is_told_in_json(portal: BlockingPortal, scripted: Scripted) -> N
         await peer.farewell()
 
     scripted(script)
-    with terminal("--text", "hello", "--json") as window:
+    with terminal("ask", "--text", "hello", "--json") as window:
         portal.call(said.wait)
         window.process.send_signal(signal.SIGINT)
         outcome = json.loads(window.read())

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import base64
-import errno
 import json
 import math
-import os
 import re
-import select
 import signal
 import socket
 import ssl
 import subprocess
 from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,6 +35,7 @@ from realtime_azure.errors import Refusal
 from .. import serving
 from ..serving import RESPONSE_CREATED, RESPONSE_DONE, SESSION_CREATED, Certificates, Peer, close_frame, text_delta
 from . import COMMAND, ROOT, environment
+from .terminal import on_screen, terminal
 
 KEY = "the-key-of-the-tests"
 SIGNATURE = "the-signature-of-the-tests"
@@ -1605,89 +1603,26 @@ def test_ctrl_c_ends_it_without_a_traceback(portal: BlockingPortal, scripted: Sc
     assert b"interrupted" in out + err
 
 
-class Terminal:
-    """The command on a terminal, as somebody sees it who sits before it."""
-
-    def __init__(self, *arguments: str) -> None:
-        self._master, slave = os.openpty()
-        try:
-            self.process = subprocess.Popen(
-                [*COMMAND, "doctor", *arguments],
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                cwd=ROOT,
-                env=environment(),
-                start_new_session=True,
-            )
-        finally:
-            os.close(slave)
-        self.shown = ""
-
-    def read_until(self, text: str) -> None:
-        while text not in self.shown:
-            assert self._read(), f"{text!r} is not in {self.shown!r}"
-
-    def read(self) -> str:
-        """All that was shown, when the command has ended."""
-        while self._read():
-            pass
-        self.process.wait(PATIENCE)
-        return self.shown
-
-    def _read(self) -> bool:
-        ready, _, _ = select.select([self._master], [], [], PATIENCE)
-        assert ready, f"nothing comes after {self.shown!r}"
-        try:
-            piece = os.read(self._master, 65536)
-        except OSError as exc:
-            if exc.errno != errno.EIO:  # how Linux says that nobody has the other end any more
-                raise
-            return False
-        self.shown += piece.decode().replace("\r\n", "\n")
-        return bool(piece)
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        os.close(self._master)
-
-
-@contextmanager
-def terminal(*arguments: str) -> Generator[Terminal]:
-    window = Terminal(*arguments)
-    try:
-        yield window
-    finally:
-        window.close()
-
-
-def on_screen(shown: str) -> str:
-    """What is left to be read of what was *shown*: without what was written over."""
-    return "".join(f"{line.rsplit(f'{chr(13)}{chr(27)}[K', 1)[-1]}\n" for line in shown.rstrip("\n").split("\n"))
-
-
 def test_a_terminal_shows_what_is_going_on_and_then_what_was_found() -> None:
-    with terminal("--emulator") as window:
+    with terminal("doctor", "--emulator") as window:
         shown = window.read()
     assert window.process.returncode == 0
     assert all(f"{name} …" in shown for name in PLAIN if name != "deployment")
-    assert "…\n" not in on_screen(shown)
-    assert list(read_lines(on_screen(shown))) == PLAIN
+    assert "…\n" not in "\n".join([*on_screen(shown), ""])
+    assert list(read_lines("\n".join([*on_screen(shown), ""]))) == PLAIN
 
 
 def test_json_on_a_terminal_is_all_there_is() -> None:
-    with terminal("--emulator", "--json") as window:
+    with terminal("doctor", "--emulator", "--json") as window:
         assert json.loads(window.read())["ok"] is True
 
 
 def test_ctrl_c_on_a_terminal_leaves_a_clean_line(scripted: Scripted) -> None:
     scripted(at_the_turn(say_nothing))
-    with terminal() as window:
+    with terminal("doctor") as window:
         window.read_until("turn …")
         window.process.send_signal(signal.SIGINT)
         shown = window.read()
     assert window.process.returncode == 130
     assert "Traceback" not in shown
-    assert on_screen(shown).splitlines()[-1] == "realtime-azure doctor: interrupted"
+    assert "\n".join([*on_screen(shown), ""]).splitlines()[-1] == "realtime-azure doctor: interrupted"
