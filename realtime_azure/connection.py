@@ -36,7 +36,7 @@ from .events import (
     SessionCreated,
     decode,
 )
-from .events.preview import to_dated
+from .events.preview import to_dated, to_voice_live
 from .events.wire import Bytes, checked, dump, encode_append, prepare
 from .streams import EventStream, Inbox, Subscription
 from .verbs import (
@@ -147,15 +147,17 @@ class Connection:
         `event_id` if it has none (`input_audio_buffer.append` does not). Waits while the network is behind;
         cancelled, the event is wholly queued or not at all. Raises `ConnectionClosed` after the end.
         """
-        made = checked(event, extra=extra)
+        dialect = self.endpoint.dialect
+        made = checked(event, extra=extra, voice_live=dialect == "voice-live")
         if made.type == "input_audio_buffer.append" and not made.model_extra:
             await self._append(made.audio, made.event_id)
             return
         if made.event_id is None:
             made = made.model_copy(update={"event_id": new_event_id()})
         message = dump(made)
-        if self.endpoint.dated:
-            message = to_json(to_dated(from_json(message), extra=extra))
+        if dialect != "ga":
+            translate = to_dated if dialect == "preview" else to_voice_live
+            message = to_json(translate(from_json(message), extra=extra))
         await self._send(message)
 
     async def _append(self, audio: Bytes, event_id: str | None) -> None:
@@ -305,7 +307,7 @@ async def connect(
         attempt_timeout=attempt_timeout,
         max_retries=max_retries,
     )
-    prepare()
+    prepare(voice_live=target.dialect == "voice-live")
     opened = await opening.open()
     try:
         connection = Connection(opened, target, inbox_limit=inbox_limit, close_timeout=close_timeout)

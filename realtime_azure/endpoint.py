@@ -27,10 +27,11 @@ _CALLS = (
     "threads|vector_stores|containers|conversations|evals|fine_tuning"
 )
 _PATH = re.compile(
-    rf"(?P<prefix>.*?)((?i:/openai)+(?P<v1>(?i:/v1))?(/deployments/(?P<deployment>[^/]+))?"
+    rf"(?P<prefix>.*?)((?P<voice_live>/voice-live(/realtime)?)|"
+    rf"(?i:/openai)+(?P<v1>(?i:/v1))?(/deployments/(?P<deployment>[^/]+))?"
     rf"(/((?P<translations>realtime/translations)|({_CALLS})(/.*)?))?)?/*"
 )
-_OTHER_PROTOCOL = re.compile(r"/voice-live(/realtime)?/*$|/openai/v1/live(/|$)")
+_OTHER_PROTOCOL = re.compile(r"/openai/v1/live(/|$)")
 _HOST = re.compile(r"[^\s/?#@\\<>]+")
 _PATH_SAFE = "/%:!$&'()*+,;=~"
 _NOT_A_URL = "endpoint: give a URL such as 'https://NAME.openai.azure.com'"
@@ -42,6 +43,9 @@ _NOT_A_RESOURCE = {
     "api.openai.com": "OpenAI's own service, which signs in otherwise",
 }
 _OURS = ("api-version", "deployment", "model", "call_id", "intent")
+_AGENTS = ("agent-name", "agent_id")
+Protocol = Literal["realtime", "translations", "voice-live"]
+Dialect = Literal["ga", "preview", "voice-live"]
 
 DEPLOYMENT_VARIABLES = (
     "AZURE_OPENAI_REALTIME_DEPLOYMENT",
@@ -49,6 +53,7 @@ DEPLOYMENT_VARIABLES = (
     "AZURE_OPENAI_DEPLOYMENT",
 )
 VERSION_VARIABLES = ("OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION")
+VOICE_LIVE_VARIABLES = ("AZURE_VOICELIVE_API_VERSION",)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,8 @@ class Endpoint:
     *host* is `name[:port]` (an IPv6 address in brackets), *prefix* what a gateway puts before `/openai`, *query*
     what it wants in every URL. *api_version* is `"v1"` or a dated version; *deployment* may be None for a call
     (`call_id`), a transcription, and whatever REST asks of the resource. *protocol* is what is spoken there:
-    `"translations"` is that of `/openai/v1/realtime/translations`.
+    `"translations"` is that of `/openai/v1/realtime/translations`, `"voice-live"` that of `/voice-live/realtime`, whose
+    versions are dates of their own and whose *deployment* is the name of a model.
     """
 
     host: str
@@ -67,7 +73,7 @@ class Endpoint:
     secure: bool = True
     prefix: str = ""
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # a gateway's key may be in it
-    protocol: Literal["realtime", "translations"] = "realtime"
+    protocol: Protocol = "realtime"
 
     def __post_init__(self) -> None:
         if not self.host or not _HOST.fullmatch(self.host) or "://" in self.host:
@@ -76,7 +82,7 @@ class Endpoint:
             )
         if self.prefix and not self.prefix.startswith("/"):
             raise ConfigurationError("Endpoint: prefix begins with a /")
-        _version(self.api_version, None, {})
+        _version(self.api_version, None, {}, self.protocol)
 
     @classmethod
     def from_env(
@@ -112,6 +118,8 @@ class Endpoint:
 
         The variables are `AZURE_OPENAI_ENDPOINT`; `AZURE_OPENAI_REALTIME_DEPLOYMENT`, `AZURE_OPENAI_DEPLOYMENT_NAME`,
         `AZURE_OPENAI_DEPLOYMENT`; `OPENAI_API_VERSION`, `AZURE_OPENAI_API_VERSION`; the first that is set, of each.
+        The path `/voice-live`, with or without `/realtime`, is Voice Live's, whose version comes from
+        `AZURE_VOICELIVE_API_VERSION`.
 
         Raises `ConfigurationError`, which names the argument and the variable, when something is missing, and
         when an argument contradicts the URL.
@@ -134,15 +142,16 @@ class Endpoint:
                 )
         in_url = V1 if path["v1"] else in_query.get("api-version")
         in_path = unquote(path["deployment"] or "", errors="surrogateescape")
+        protocol = _protocol(path)
         made = cls(
             host=_host(parts),
-            api_version=_version(api_version, in_url, environ),
+            api_version=_version(api_version, in_url, environ, protocol),
             deployment=_one("deployment", deployment, in_path or _named(in_query))
             or _first(DEPLOYMENT_VARIABLES, environ),
             secure=_SECURE[parts.scheme],
             prefix=quote(path["prefix"].rstrip("/"), safe=_PATH_SAFE, errors="surrogateescape"),
             query=tuple((name, value) for name, value in query if name.lower() not in _OURS),
-            protocol="translations" if path["translations"] else "realtime",
+            protocol=protocol,
         )
         return made._with(None, None, allow_insecure)
 
@@ -152,13 +161,20 @@ class Endpoint:
                 f"endpoint: http:// and ws:// are for this machine only; use https://{self.host}, or "
                 "allow_insecure=True on a network that you trust"
             )
-        version = self.api_version if api_version is None else _version(api_version, None, {})
+        version = self.api_version if api_version is None else _version(api_version, None, {}, self.protocol)
         return replace(self, deployment=deployment or self.deployment, api_version=version)
+
+    @property
+    def dialect(self) -> Dialect:
+        """The words that are used on the wire: those of GA, of the dated (preview) protocol, or of Voice Live."""
+        if self.protocol == "voice-live":
+            return "voice-live"
+        return "ga" if self.api_version == V1 else "preview"
 
     @property
     def dated(self) -> bool:
         """Whether this is a dated (preview) endpoint, with the dated names on the wire."""
-        return self.api_version != V1
+        return self.dialect == "preview"
 
     @property
     def origin(self) -> str:
@@ -176,11 +192,18 @@ class Endpoint:
 
         *call_id* joins a call that is under way, *intent* `"transcription"` opens a session that only writes
         down; neither needs a deployment, and both exist only in `v1`. *query* is added, and may not set what
-        the endpoint sets.
+        the endpoint sets; an agent of Voice Live is named in it (`agent-name`, `agent-project-name`), and needs no
+        deployment.
         """
-        own = self._dated_query(call_id, intent) if self.dated else self._v1_query(call_id, intent)
-        path = "realtime/translations" if self.protocol == "translations" else "realtime"
-        return self._url("wss" if self.secure else "ws", path, own, query)
+        scheme = "wss" if self.secure else "ws"
+        match self.dialect:
+            case "voice-live":
+                return self._url(scheme, "/voice-live/realtime", self._voice_live_query(call_id, intent, query), query)
+            case "preview":
+                return self._url(scheme, "/openai/realtime", self._dated_query(call_id, intent), query)
+            case _:
+                path = "realtime/translations" if self.protocol == "translations" else "realtime"
+                return self._url(scheme, f"/openai/v1/{path}", self._v1_query(call_id, intent), query)
 
     def deployment_url(
         self, call: str, *, deployment: str | None = None, query: Mapping[str, str] | None = None
@@ -197,17 +220,19 @@ class Endpoint:
 
     def resource_url(self, call: str, *, query: Mapping[str, str] | None = None) -> str:
         """The URL of a REST *call* of the resource, such as `"models"`."""
+        if self.protocol == "voice-live":
+            raise ConfigurationError("endpoint: Voice Live has no REST calls; end the endpoint before /voice-live")
         own = [("api-version", self.api_version)] if self.dated else []
-        return self._url("https" if self.secure else "http", call, own, query)
+        root = "/openai" if self.dated else "/openai/v1"
+        return self._url("https" if self.secure else "http", f"{root}/{call.lstrip('/')}", own, query)
 
-    def _url(self, scheme: str, call: str, own: list[tuple[str, str]], query: Mapping[str, str] | None) -> str:
+    def _url(self, scheme: str, path: str, own: list[tuple[str, str]], query: Mapping[str, str] | None) -> str:
         for name in query or {}:
             if name.lower() in _OURS:
                 raise ConfigurationError(f"query: {name} is set by the endpoint; use the argument of that name")
         gateway = [(name, value) for name, value in self.query if name not in (query or {})]
         pairs = urlencode([*gateway, *(query or {}).items(), *own], errors="surrogateescape", quote_via=quote)
-        path = f"{self.prefix}/openai{'' if self.dated else '/v1'}/{call.lstrip('/')}"
-        return f"{scheme}://{self.host}{path}{f'?{pairs}' if pairs else ''}"
+        return f"{scheme}://{self.host}{self.prefix}{path}{f'?{pairs}' if pairs else ''}"
 
     def _dated_query(self, call_id: str | None, intent: str | None) -> list[tuple[str, str]]:
         for name, value in (("call_id", call_id), ("intent", intent)):
@@ -216,6 +241,16 @@ class Endpoint:
         if self.protocol == "translations":
             raise ConfigurationError("endpoint: translations exist only in v1; use api_version='v1'")
         return [("api-version", self.api_version), ("deployment", self._deployment())]
+
+    def _voice_live_query(
+        self, call_id: str | None, intent: str | None, query: Mapping[str, str] | None
+    ) -> list[tuple[str, str]]:
+        for name, value in (("call_id", call_id), ("intent", intent)):
+            if value is not None:
+                raise ConfigurationError(f"{name}: Voice Live has none; end the endpoint after /openai/v1")
+        version = [("api-version", self.api_version)]
+        agent = any(name in _AGENTS for name in {**dict(self.query), **(query or {})})
+        return version if agent and not self.deployment else [*version, ("model", self._deployment())]
 
     def _v1_query(self, call_id: str | None, intent: str | None) -> list[tuple[str, str]]:
         if call_id is not None and intent is not None:
@@ -287,6 +322,12 @@ def _path_of(parts: SplitResult) -> re.Match[str]:
     return path
 
 
+def _protocol(path: re.Match[str]) -> Protocol:
+    if path["voice_live"]:
+        return "voice-live"
+    return "translations" if path["translations"] else "realtime"
+
+
 def is_loopback(host: str) -> bool:
     """Whether *host*, `name[:port]`, is this machine by its name or address."""
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
@@ -310,10 +351,21 @@ def _one(what: str, argument: str | None, in_url: str | None) -> str | None:
     return argument or in_url
 
 
-def _version(argument: str | None, in_url: str | None, environ: Mapping[str, str]) -> str:
+def _version(
+    argument: str | None, in_url: str | None, environ: Mapping[str, str], protocol: Protocol = "realtime"
+) -> str:
+    if protocol == "voice-live":
+        return _voice_live_version(_one("api_version", argument, in_url) or _first(VOICE_LIVE_VARIABLES, environ))
     version = _one("api_version", argument, in_url) or _first(VERSION_VARIABLES, environ)
     if not version:
         raise ConfigurationError(f"no api_version: pass api_version= or set OPENAI_API_VERSION to {_BOTH_VERSIONS}")
     if version != V1 and not _DATED.fullmatch(version):
         raise ConfigurationError(f"api_version: {version!r} is neither; give {_BOTH_VERSIONS}")
     return version
+
+
+def _voice_live_version(version: str | None) -> str:
+    if version and _DATED.fullmatch(version):
+        return version
+    problem = f"{version!r} is none of them" if version else f"pass it, or set {VOICE_LIVE_VARIABLES[0]}"
+    raise ConfigurationError(f"api_version: Voice Live has dated versions, such as '2026-07-15'; {problem}")

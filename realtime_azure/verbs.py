@@ -17,6 +17,11 @@ from .events.wire import Bytes
 
 if TYPE_CHECKING:
     from .events.dicts import ItemDict, ResponseConfigDict, SessionConfigDict, TranscriptionConfigDict
+    from .events.voice_live import VoiceLiveConfig, VoiceLiveResponseConfig
+    from .events.voice_live_dicts import VoiceLiveConfigDict, VoiceLiveResponseConfigDict
+
+    AnySessionConfig = SessionConfig | SessionConfigDict | VoiceLiveConfig | VoiceLiveConfigDict
+    AnyResponseConfig = ResponseConfig | ResponseConfigDict | VoiceLiveResponseConfig | VoiceLiveResponseConfigDict
 
 
 class Send(Protocol):
@@ -50,12 +55,11 @@ class SessionVerbs:
         self._send = send
         self.input_audio_buffer = SessionInputAudioBuffer(send)
 
-    async def update(
-        self, session: SessionConfig | SessionConfigDict, *, event_id: str | None = None, extra: bool = False
-    ) -> None:
+    async def update(self, session: AnySessionConfig, *, event_id: str | None = None, extra: bool = False) -> None:
         """Changes what *session* names; the service answers with `SessionUpdated`.
 
-        A setting given as None is sent as null (`turn_detection: None` turns it off).
+        A setting given as None is sent as null (`turn_detection: None` turns it off). With Voice Live, *session* may
+        also be in its own words (`realtime_azure.events.voice_live`).
         """
         await self._send(_event("session.update", event_id, session=session), extra=extra)
 
@@ -185,7 +189,7 @@ class Responses:
 
     async def create(
         self,
-        response: ResponseConfig | ResponseConfigDict | None = None,
+        response: AnyResponseConfig | None = None,
         *,
         event_id: str | None = None,
         extra: bool = False,

@@ -637,9 +637,6 @@ REFUSED: list[Any] = [
     (f"https://{HOST}:99999", OURS, ("endpoint", "ort")),
     ("https://[::1", OURS, ("endpoint", "IPv6")),
     # other protocols on the same hosts
-    ("https://contoso.services.ai.azure.com/voice-live", OURS, ("endpoint", "/voice-live", "not spoken here")),
-    ("https://contoso.services.ai.azure.com/voice-live/realtime", OURS, ("/voice-live/realtime", "not spoken here")),
-    ("wss://contoso.services.ai.azure.com/team/voice-live/", OURS, ("/team/voice-live", "not spoken here")),
     (
         f"https://{HOST}/openai/realtime/translations",
         OURS | {"api_version": DATED},

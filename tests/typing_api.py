@@ -48,6 +48,14 @@ from realtime_azure.events.dicts import (
     TranscriptionConfigDict,
     TurnDetectionDict,
 )
+from realtime_azure.events.voice_live import (
+    InputTextDelta,
+    ResponseAudioTimestampDelta,
+    Voice,
+    VoiceLiveConfig,
+    VoiceLiveSession,
+)
+from realtime_azure.events.voice_live_dicts import VoiceDict
 
 # Reading.
 
@@ -97,6 +105,8 @@ def a_match_can_be_complete(session: AnySession) -> str:
             return "GA"
         case PreviewSession():
             return "dated"
+        case VoiceLiveSession():
+            return "Voice Live"
         case _:
             assert_never(session)
 
@@ -148,7 +158,17 @@ def a_variable_needs_its_type(eagerness: Literal["low", "high"]) -> ItemDict:
 async def a_misspelt_field_is_an_error(connection: Connection) -> None:
     await connection.session.update({"instruction": "x"})  # type: ignore[arg-type]
     await connection.session.update({"audio": {"output": {"voise": "ash"}}})  # type: ignore[arg-type]
-    await connection.response.create({"modalities": ["text"]})  # type: ignore[arg-type]
+    await connection.response.create({"modality": ["text"]})  # type: ignore[arg-type]
+
+
+async def voice_live_has_words_of_its_own(connection: Connection) -> None:
+    voice: VoiceDict = {"type": "azure-standard", "name": "en-US-Ava:DragonHDLatestNeural"}
+    await connection.session.update({"voice": voice, "turn_detection": {"type": "azure_semantic_vad"}})
+    await connection.session.update(VoiceLiveConfig(voice=Voice(type="openai", name="alloy")))
+    await connection.session.update({"voice": {"type": "azure-standard", "nam": "x"}})  # type: ignore[arg-type]
+    await connection.send(InputTextDelta(id="item_1", delta="Hel"))
+    heard = await connection.wait_for(ResponseAudioTimestampDelta)
+    assert_type(heard.audio_offset_ms, int | None)
 
 
 def a_misspelt_field_of_a_variable_is_an_error() -> None:

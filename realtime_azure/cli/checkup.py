@@ -212,6 +212,8 @@ class Checkup:
 
         if proxy is not None and proxy.is_socks:
             return Finding("rest", None, "not checked through a SOCKS proxy"), True
+        if endpoint.protocol == "voice-live":
+            return Finding("rest", None, "not checked: Voice Live has none"), True
         url = endpoint.resource_url("models")
         through = httpx2.Proxy(proxy.shown, auth=(proxy.user, proxy.password or "")) if proxy and proxy.user else None
         async with httpx2.AsyncClient(
@@ -254,8 +256,9 @@ class Checkup:
                 self._report(replace(finding, said=f"{_form(endpoint)}: {_short(exc)}", advice=""))
                 finding = Finding("deployment", False, f"{endpoint.deployment}: {exc.message}", exc.hint)
             self._report(finding)
-        other = replace(endpoint, api_version="v1" if endpoint.dated else DATED_VERSION)
-        await self._check("other form", lambda: self._other_form(other, how), counts=False)
+        if endpoint.protocol != "voice-live":
+            other = replace(endpoint, api_version="v1" if endpoint.dated else DATED_VERSION)
+            await self._check("other form", lambda: self._other_form(other, how), counts=False)
 
     async def _other_form(self, endpoint: Endpoint, how: Mapping[str, Any]) -> tuple[Finding, bool]:
         form = _form(endpoint)
@@ -313,7 +316,8 @@ def _short(error: RealtimeError) -> str:
 
 
 def _form(endpoint: Endpoint) -> str:
-    return f"{endpoint.prefix}/openai/{'realtime' if endpoint.dated else 'v1/realtime'} ({endpoint.api_version})"
+    paths = {"ga": "/openai/v1/realtime", "preview": "/openai/realtime", "voice-live": "/voice-live/realtime"}
+    return f"{endpoint.prefix}{paths[endpoint.dialect]} ({endpoint.api_version})"
 
 
 def _certificate(stream: ByteStream) -> dict[str, Any]:

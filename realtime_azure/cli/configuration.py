@@ -8,7 +8,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..endpoint import DEPLOYMENT_VARIABLES, VERSION_VARIABLES, Endpoint
+from ..endpoint import DEPLOYMENT_VARIABLES, VERSION_VARIABLES, VOICE_LIVE_VARIABLES, Endpoint
 
 
 def add_to(parser: argparse.ArgumentParser) -> None:
@@ -74,16 +74,18 @@ def sources(options: argparse.Namespace, environ: Mapping[str, str] = os.environ
     if getattr(options, "emulator", False):
         return dict.fromkeys(("endpoint", "deployment", "api_version"), "--emulator")
     url = options.endpoint or environ.get("AZURE_OPENAI_ENDPOINT", "")
+    versions = VOICE_LIVE_VARIABLES if "/voice-live" in url else VERSION_VARIABLES
     return {
         "endpoint": "--endpoint" if options.endpoint else "AZURE_OPENAI_ENDPOINT",
         "deployment": _source("--deployment", options.deployment, url, DEPLOYMENT_VARIABLES, environ),
-        "api_version": _source("--api-version", options.api_version, url, VERSION_VARIABLES, environ),
+        "api_version": _source("--api-version", options.api_version, url, versions, environ),
     }
 
 
 def _source(option: str, given: str | None, url: str, variables: tuple[str, ...], environ: Mapping[str, str]) -> str:
     if given:
         return option
-    at = Endpoint.resolve(url, allow_insecure=True, environ={"OPENAI_API_VERSION": "1970-01-01"})
+    unset = dict.fromkeys((*VERSION_VARIABLES, *VOICE_LIVE_VARIABLES), "1970-01-01")
+    at = Endpoint.resolve(url, allow_insecure=True, environ=unset)
     in_url = at.deployment is not None if option == "--deployment" else at.api_version != "1970-01-01"
     return "the endpoint's URL" if in_url else next((name for name in variables if environ.get(name)), "nowhere")

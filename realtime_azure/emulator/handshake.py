@@ -18,6 +18,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from .._handshake import MAX_HEADERS
+from ..endpoint import Dialect
 from ..errors import Refusal
 
 BAD_KEY = Refusal(
@@ -104,7 +105,13 @@ REFUSALS = {
 }
 """What Azure refuses a handshake with, by name."""
 
-_PATHS = ("/openai/realtime", "/openai/v1/realtime", "/openai/models", "/openai/v1/models")
+_DIALECTS: dict[str, Dialect] = {
+    "/openai/realtime": "preview",
+    "/openai/models": "preview",
+    "/openai/v1/realtime": "ga",
+    "/openai/v1/models": "ga",
+    "/voice-live/realtime": "voice-live",
+}
 _COMMON = (
     "host",
     "user-agent",
@@ -120,10 +127,10 @@ _COMMON = (
 
 @dataclass(frozen=True)
 class Admitted:
-    """Who may come in: to a session with *deployment*, in the dated dialect or not."""
+    """Who may come in: to a session with *deployment*, in the words of *dialect*."""
 
     deployment: str
-    dated: bool
+    dialect: Dialect
 
 
 @dataclass(frozen=True)
@@ -136,8 +143,8 @@ class Door:
     def examine(self, request: Request) -> Admitted | Refusal | Response:
         """The session that *request* is let in to, a refusal of it, or the answer to something else (the models)."""
         path, query = _target(request.path)
-        dated = not path.startswith("/openai/v1/")
-        if path not in _PATHS or (dated and "api-version" not in query):
+        dialect = _DIALECTS.get(path)
+        if dialect is None or (dialect != "ga" and "api-version" not in query):
             return NO_SUCH_PATH
         if (refused := self._refused(request.headers)) is not None:
             return refused
@@ -148,7 +155,7 @@ class Door:
         if not deployment:
             return NOT_YET if {"intent", "call_id"} & set(query) else NO_DEPLOYMENT
         known = not self.deployments or deployment in self.deployments
-        return Admitted(deployment, dated) if known else NO_SUCH_DEPLOYMENT
+        return Admitted(deployment, dialect) if known else NO_SUCH_DEPLOYMENT
 
     def _refused(self, headers: Headers) -> Refusal | None:
         own = [name for name, _ in headers.raw_items() if not name.lower().startswith(_COMMON)]

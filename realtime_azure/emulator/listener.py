@@ -7,9 +7,10 @@ import math
 import secrets
 import ssl
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from anyio import (
     BrokenResourceError,
@@ -29,8 +30,9 @@ from websockets.exceptions import InvalidHandshake, InvalidMessage
 from .._tasks import service_group
 from .._websocket import WebSocket, abandon, answer_request, receive_request
 from ..audio.pcm import duration
+from ..endpoint import Dialect
 from ..errors import ConfigurationError, Refusal
-from ..events.preview import from_dated, server_to_dated
+from ..events.preview import from_dated, from_voice_live, server_to_dated, server_to_voice_live
 from ..events.wire import prepare
 from . import voice
 from .answer import Fields, event
@@ -162,17 +164,27 @@ class _Rules:
         websocket = await answer_request(stream, protocol, signed(answer))
         if websocket is None or not isinstance(said, Admitted):
             return None
-        return _Line(self, websocket, Service(said.deployment), said.dated)
+        return _Line(self, websocket, Service(said.deployment), said.dialect)
+
+
+_Translation = Callable[[Mapping[str, Any]], Fields | None]
+_WORDS: dict[Dialect, tuple[_Translation, _Translation]] = {
+    "ga": (dict, dict),
+    "preview": (from_dated, server_to_dated),
+    "voice-live": (from_voice_live, server_to_voice_live),
+}
+"""What a client says, in GA's words, and what the service says, in the client's."""
 
 
 class _Line:
     """One connection: hands what comes to the service, and does what takes time."""
 
-    def __init__(self, rules: _Rules, websocket: WebSocket, service: Service, dated: bool) -> None:
+    def __init__(self, rules: _Rules, websocket: WebSocket, service: Service, dialect: Dialect) -> None:
         self._rules = rules
         self._websocket = websocket
         self._service = service
-        self._dated = dated
+        self._flat = dialect != "ga"
+        self._to_ga, self._from_ga = _WORDS[dialect]
         self._answering: CancelScope | None = None
         self._hearing = Lock()
         self._last_heard = (b"", "")
@@ -191,20 +203,20 @@ class _Line:
     async def _deliver(self, messages: list[bytes]) -> None:
         for message in messages:
             try:
-                for outcome in self._service.receive(self._in_ga(message), flat=self._dated):
+                for outcome in self._service.receive(self._in_ga(message), flat=self._flat):
                     await self._do(outcome)
             except Exception:
                 logger.exception("an event could not be answered")
                 await self._send(event("error", error=_FAILED))
 
     def _in_ga(self, message: bytes) -> bytes:
-        if not self._dated:
+        if not self._flat:
             return message
         try:
             fields = from_json(message)
         except ValueError:
             return message
-        return to_json(from_dated(fields)) if isinstance(fields, dict) else message
+        return to_json(self._to_ga(fields)) if isinstance(fields, dict) else message
 
     async def _do(self, outcome: Outcome) -> None:
         match outcome:
@@ -225,10 +237,10 @@ class _Line:
         self._send_nowait(fields)
 
     def _send_nowait(self, fields: Fields) -> None:
-        dated = server_to_dated(fields) if self._dated else fields
-        if dated is not None:
+        said = self._from_ga(fields)
+        if said is not None:
             with suppress(BrokenResourceError):  # it has ended, and `serve` is leaving
-                self._websocket.send_nowait(to_json(dated))
+                self._websocket.send_nowait(to_json(said))
 
     async def _finish(self, status: str = "completed", details: Fields | None = None) -> None:
         await self._websocket.wait_room()

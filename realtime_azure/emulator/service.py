@@ -18,7 +18,6 @@ from ..audio import g711
 from ..audio.pcm import RATE, duration
 from ..audio.resample import resample
 from ..events import (
-    ClientEvent,
     ConversationItemCreate,
     ConversationItemDelete,
     ConversationItemRetrieve,
@@ -26,6 +25,7 @@ from ..events import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
+    KnownClientEvent,
     Message,
     ResponseCancel,
     ResponseConfig,
@@ -136,7 +136,7 @@ class Service:
         except Refused as refusal:
             yield error_event(refusal, message)
 
-    def _read(self, message: bytes, flat: bool) -> ClientEvent:
+    def _read(self, message: bytes, flat: bool) -> KnownClientEvent:
         try:
             made = read_client_event(message)
         except ValidationError as exc:
@@ -145,7 +145,7 @@ class Service:
             raise Refused("missing_required_parameter", "Missing required parameter: 'session.type'.", "session.type")
         return made
 
-    def _obey(self, made: ClientEvent) -> Iterator[Outcome]:
+    def _obey(self, made: KnownClientEvent) -> Iterator[Outcome]:
         match made:
             case InputAudioBufferAppend(audio=audio):
                 yield from self._hear(audio)
@@ -167,7 +167,7 @@ class Service:
             case _:
                 yield from self._change_item(made)
 
-    def _change_item(self, made: ClientEvent) -> Iterator[Outcome]:
+    def _change_item(self, made: KnownClientEvent) -> Iterator[Outcome]:
         match made:
             case ConversationItemRetrieve(item_id=item_id):
                 yield event("conversation.item.retrieved", item=self._find(item_id))

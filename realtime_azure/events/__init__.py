@@ -2,7 +2,8 @@
 
 `response.output_audio.delta` is `ResponseOutputAudioDelta`, `input_audio_buffer.append` is
 `InputAudioBufferAppend`; only `error` differs: `ErrorEvent`. What has no class yet is an `UnknownEvent`. What is sent
-may be a plain dict, too: the types of those are in `realtime_azure.events.dicts`, which is imported by name.
+may be a plain dict, too: the types of those are in `realtime_azure.events.dicts`, which is imported by name, as is
+`realtime_azure.events.voice_live`, with what only Azure Voice Live has.
 """
 
 from ._base import Event
@@ -15,6 +16,7 @@ from .client import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
+    KnownClientEvent,
     OutputAudioBufferClear,
     ResponseCancel,
     ResponseCreate,
@@ -143,6 +145,7 @@ __all__ = [
     # any of them
     "Event",
     "ClientEvent",
+    "KnownClientEvent",
     "KnownServerEvent",
     "ServerEvent",
     "UnknownEvent",

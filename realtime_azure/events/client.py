@@ -1,6 +1,6 @@
 """Events that are sent: one class per wire type, named by it in CamelCase."""
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -110,7 +110,7 @@ class SessionClose(_ClientEvent):
     type: Literal["session.close"] = "session.close"
 
 
-ClientEvent = (
+KnownClientEvent = (
     SessionUpdate
     | InputAudioBufferAppend
     | InputAudioBufferCommit
@@ -126,4 +126,10 @@ ClientEvent = (
     | SessionInputAudioBufferAppend
     | SessionClose
 )
-TaggedClientEvent = Annotated[ClientEvent, Field(discriminator="type")]
+if TYPE_CHECKING:
+    from .voice_live import VoiceLiveClientEvent
+
+    ClientEvent: TypeAlias = "KnownClientEvent | VoiceLiveClientEvent"
+else:  # what only Voice Live has is imported when it is met
+    ClientEvent = KnownClientEvent
+TaggedClientEvent = Annotated[KnownClientEvent, Field(discriminator="type")]

@@ -4,12 +4,12 @@ What a session can be told is in `settings`, which says how reading and writing 
 reference of OpenAI, and recordings of Azure's service for what it leaves out.
 """
 
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Discriminator, Field, Tag, ValidationError
+from pydantic import BaseModel, Discriminator, Field, PlainValidator, Tag, ValidationError
 
 from ._base import OTHER, Audio, Part, item_tag, tag_by_type
-from .preview import session_in_ga
+from .preview import SessionDialect, session_in_ga
 from .settings import (
     AnyToolChoice,
     MaxOutputTokens,
@@ -25,7 +25,10 @@ from .settings import (
     TurnDetection,
 )
 
-GA, PREVIEW = item_tag("ga"), item_tag("preview")
+if TYPE_CHECKING:
+    from .voice_live import VoiceLiveSession
+
+GA, PREVIEW, VOICE_LIVE = item_tag("ga"), item_tag("preview"), item_tag("voice-live")
 
 
 class Session(SessionConfig):
@@ -78,13 +81,18 @@ class PreviewSession(Part):
     @property
     def ga(self) -> Session:
         """This session in GA's words, without what GA has no word for."""
-        fields = session_in_ga(self.model_dump(mode="json", exclude_unset=True))
-        try:
-            return Session.model_validate(fields)
-        except ValidationError as exc:  # a value that GA has in another shape
-            for problem in exc.errors(include_url=False, include_context=False, include_input=False):
-                _forget(fields, problem["loc"])
-            return Session.model_validate(fields)
+        return session_of(self, "preview")
+
+
+def session_of(session: BaseModel, dialect: SessionDialect) -> Session:
+    """*session*, which is in the words of *dialect*, in GA's."""
+    fields = session_in_ga(session.model_dump(mode="json", exclude_unset=True), dialect)
+    try:
+        return Session.model_validate(fields)
+    except ValidationError as exc:  # a value that GA has in another shape
+        for problem in exc.errors(include_url=False, include_context=False, include_input=False):
+            _forget(fields, problem["loc"])
+        return Session.model_validate(fields)
 
 
 def _forget(fields: dict[str, Any], place: tuple[int | str, ...]) -> None:
@@ -96,17 +104,39 @@ def _forget(fields: dict[str, Any], place: tuple[int | str, ...]) -> None:
 
 
 _FLAT = frozenset(PreviewSession.model_fields) - frozenset(Session.model_fields)
+_VOICE_LIVE = frozenset(
+    "input_audio_sampling_rate input_audio_echo_cancellation output_audio_timestamp_types animation avatar agent "
+    "interim_response".split()
+)
 
 
 def _session_kind(value: Any) -> str:
     if isinstance(value, dict):
-        return PREVIEW if not _FLAT.isdisjoint(value) and "audio" not in value else GA
-    return PREVIEW if isinstance(value, PreviewSession) else GA
+        if "audio" in value:
+            return GA
+        if not _VOICE_LIVE.isdisjoint(value) or isinstance(value.get("voice"), dict):
+            return VOICE_LIVE
+        return PREVIEW if not _FLAT.isdisjoint(value) else GA
+    if isinstance(value, Session):
+        return GA
+    return PREVIEW if isinstance(value, PreviewSession) else VOICE_LIVE
 
 
-AnySession = Annotated[
-    Annotated[Session, Tag(GA)] | Annotated[PreviewSession, Tag(PREVIEW)], Discriminator(_session_kind)
-]
+def _voice_live_session(value: Any) -> Any:
+    from .voice_live import VoiceLiveSession  # noqa: PLC0415 - importing it is dear, and most programs never meet one
+
+    return VoiceLiveSession.model_validate(value)
+
+
+if TYPE_CHECKING:
+    AnySession: TypeAlias = "Session | PreviewSession | VoiceLiveSession"
+else:
+    AnySession = Annotated[
+        Annotated[Session, Tag(GA)]
+        | Annotated[PreviewSession, Tag(PREVIEW)]
+        | Annotated[Any, PlainValidator(_voice_live_session), Tag(VOICE_LIVE)],
+        Discriminator(_session_kind),
+    ]
 """A session in the words of whichever dialect the connection speaks; `.ga` is a `Session` in any case."""
 
 

@@ -4,7 +4,7 @@ A dated (preview) connection uses other names for some of them; `type` keeps the
 same. Times in `_ms` count from the first byte of audio that was appended on the connection.
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -498,5 +498,10 @@ KnownServerEvent = (
     | SessionOutputTranscriptDelta
     | SessionOutputAudioDelta
 )
-ServerEvent = KnownServerEvent | UnknownEvent
+if TYPE_CHECKING:
+    from .voice_live import VoiceLiveServerEvent
+
+    ServerEvent: TypeAlias = "KnownServerEvent | VoiceLiveServerEvent | UnknownEvent"
+else:  # what only Voice Live has is imported when it is met
+    ServerEvent = KnownServerEvent | UnknownEvent
 TaggedServerEvent = Annotated[KnownServerEvent, Field(discriminator="type")]

@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import pybase64
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -15,15 +15,17 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..errors import InvalidEvent
 from ._base import OTHER, Event
-from .client import ClientEvent, InputAudioBufferAppend, TaggedClientEvent
+from .client import ClientEvent, InputAudioBufferAppend, KnownClientEvent, TaggedClientEvent
 from .parts import ITEM_KINDS, OtherItem
+from .preview import VOICE_LIVE_CLIENT_TYPES, VOICE_LIVE_SERVER_TYPES, in_ga
 from .server import ServerEvent, TaggedServerEvent, UnknownEvent
 from .settings import TOOL_KINDS, OtherTool
 
 # The first event of a call is no time to compile a schema, and neither is the import, which it would make a tenth
 # dearer: `prepare` builds these while connecting.
 _SERVER: TypeAdapter[ServerEvent] = TypeAdapter(TaggedServerEvent, config=ConfigDict(defer_build=True))
-_CLIENT: TypeAdapter[ClientEvent] = TypeAdapter(TaggedClientEvent, config=ConfigDict(defer_build=True))
+_CLIENT: TypeAdapter[Any] = TypeAdapter(TaggedClientEvent, config=ConfigDict(defer_build=True))
+_CLIENT_CLASSES = frozenset(get_args(ClientEvent))
 _HALF_A_PAIR = "half of a surrogate pair was replaced"
 _TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
 _IN_OUR_WORDS = {
@@ -41,18 +43,43 @@ Bytes = bytes | bytearray | memoryview
 Path = tuple[int | str, ...]
 
 
-def prepare() -> None:
+class _VoiceLive(NamedTuple):
+    """What reads and writes the events that only Voice Live has."""
+
+    server: TypeAdapter[Any]
+    client: TypeAdapter[Any]
+
+
+@cache
+def _voice_live() -> _VoiceLive:
+    from . import voice_live  # noqa: PLC0415 - importing it is dear, and most programs never meet one of its events
+
+    voice_live.VoiceLiveSession.model_rebuild()
+    return _VoiceLive(
+        TypeAdapter(voice_live.TaggedVoiceLiveServerEvent), TypeAdapter(voice_live.TaggedVoiceLiveClientEvent)
+    )
+
+
+def prepare(*, voice_live: bool = False) -> None:
     """Builds what reads and writes events, if it is not built yet (about 20 ms): `connect` and the emulator call it.
 
-    Who decodes without a connection may call it first; else the first event does it.
+    Who decodes without a connection may call it first; else the first event does it. With *voice_live*, what only
+    Voice Live has, too.
     """
     _SERVER.rebuild()
     _CLIENT.rebuild()
     UnknownEvent.model_rebuild()
+    if voice_live:
+        _voice_live()
 
 
 def _read(message: bytes) -> ServerEvent:
     event: ServerEvent = _SERVER.validator.validate_json(message)
+    return event
+
+
+def _read_voice_live(message: bytes) -> ServerEvent:
+    event: ServerEvent = _voice_live().server.validate_json(message)
     return event
 
 
@@ -80,10 +107,12 @@ def _salvage(message: bytes) -> ServerEvent:
         return _unknown({}, f"not JSON: {exc}")
     if not isinstance(fields, dict):
         return _unknown({}, "not a JSON object")
+    kind = fields.get("type")
+    read = _read_voice_live if isinstance(kind, str) and kind in VOICE_LIVE_SERVER_TYPES else _read
     problems: dict[Path, str] = {(): _HALF_A_PAIR} if repaired else {}
     while True:
         try:
-            event = _read(to_json(fields, inf_nan_mode="constants"))
+            event = read(to_json(fields, inf_nan_mode="constants"))
         except ValidationError as exc:
             found = _unreadable(fields, exc)
         else:
@@ -153,8 +182,8 @@ def _remove(fields: dict[str, Any], path: Path) -> None:
     del here[path[-1]]
 
 
-def encode(event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> bytes:
-    """*event* as it goes on the wire, in GA vocabulary.
+def encode(event: ClientEvent | Mapping[str, Any], *, extra: bool = False, voice_live: bool = False) -> bytes:
+    """*event* as it goes on the wire, in GA vocabulary, or, with *voice_live*, in that of Voice Live.
 
     A plain mapping is checked like a model: a field that does not exist, a value of the wrong kind or one that is not
     among those listed, or a type that is not a client event raises `InvalidEvent`, which names the path
@@ -162,27 +191,29 @@ def encode(event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> by
     """
     if isinstance(event, InputAudioBufferAppend) and not event.model_extra:
         return encode_append(event.audio, event.event_id)
-    return dump(checked(event, extra=extra))
+    return dump(checked(event, extra=extra, voice_live=voice_live))
 
 
 def dump(event: ClientEvent) -> bytes:
     """*event* as JSON, without checking it again."""
+    adapter = _CLIENT if type(event) in _CLIENT_CLASSES else _voice_live().client
     try:
-        return _CLIENT.dump_json(event, exclude_unset=True)
+        return adapter.dump_json(event, exclude_unset=True)
     except PydanticSerializationError as exc:
         problem = f"{event.type}: {exc}"
     raise InvalidEvent(problem)
 
 
-def read_client_event(message: bytes) -> ClientEvent:
+def read_client_event(message: bytes) -> KnownClientEvent:
     """The client event in *message*, one JSON text, checked as the service does: for who emulates it.
 
     Raises pydantic's `ValidationError`.
     """
-    return _CLIENT.validate_json(message, extra="forbid")
+    event: KnownClientEvent = _CLIENT.validate_json(message, extra="forbid")
+    return event
 
 
-def checked(event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> ClientEvent:
+def checked(event: ClientEvent | Mapping[str, Any], *, extra: bool = False, voice_live: bool = False) -> ClientEvent:
     """*event* as a model, with its fields checked as `encode` does."""
     if not isinstance(event, Event | Mapping):
         raise InvalidEvent(f"an event is a model of realtime_azure.events or a mapping, not {type(event).__name__}")
@@ -191,7 +222,9 @@ def checked(event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> C
         plain = _plain(event, "")
         if isinstance(event, Event):
             plain["type"] = event.type
-        made = _CLIENT.validate_python(plain, extra="allow" if extra else "forbid")
+        own = voice_live and (plain.get("type") in VOICE_LIVE_CLIENT_TYPES or not in_ga(plain))
+        adapter = _voice_live().client if own else _CLIENT
+        made: ClientEvent = adapter.validate_python(plain, extra="allow" if extra else "forbid")
     except ValidationError as exc:
         problem = _explain(plain, exc)
     except RecursionError:
@@ -295,7 +328,9 @@ def _explain(event: dict[str, Any], error: ValidationError) -> str:
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         kind, loc = problem["type"], problem["loc"]
         if kind in _TAG_ERRORS:
-            return f"{event.get('type', 'an event without a type')!r} is not an event that can be sent"
+            name = event.get("type", "an event without a type")
+            reason = ": only Voice Live has it" if name in VOICE_LIVE_CLIENT_TYPES else ""
+            return f"{name!r} is not an event that can be sent{reason}"
         if kind == "extra_forbidden" and OTHER in loc:  # not the field is wrong, the kind is
             where = _path_in(event, loc[1 : loc.index(OTHER)])
             kinds = TOOL_KINDS if "tools" in where else ITEM_KINDS

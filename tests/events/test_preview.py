@@ -730,10 +730,6 @@ def test_the_view_of_a_session_is_of_parts_with_classes() -> None:
         ({"turn_detection": None, "voice": "ash"}, {"audio": {"input": {"turn_detection": None}, "output": VOICE}}),
         ({"modalities": ["text"]}, {"output_modalities": ["text"]}),
         ({"input_audio_format": "pcm24"}, {"audio": {"input": {"format": {"type": "pcm24"}}}}),
-        (
-            {"voice": {"name": "n", "type": "t"}},
-            {"audio": {"output": {"voice": {"name": "n", "type": "t"}}}},
-        ),
         ({"voice": "ash", "brand_new": 1, "temperature": 0.6}, {"audio": {"output": VOICE}}),
         ({"voice": "ash", "tracing": 5}, {"audio": {"output": VOICE}}),
         ({"voice": "ash", "tracing": {"group_id": "g"}}, {"audio": {"output": VOICE}, "tracing": {"group_id": "g"}}),
