@@ -20,7 +20,7 @@ The house, from the ground up (a module imports from its own floor or below):
 
 from ._version import __version__
 from .auth import Credential
-from .connection import Connection, connect
+from .connection import Connection, Statistics, connect
 from .endpoint import Endpoint
 from .errors import (
     AudioFileError,
@@ -33,6 +33,7 @@ from .errors import (
     ConnectionLost,
     ConnectTimeout,
     CredentialError,
+    EventRejected,
     HandshakeError,
     HostNotFound,
     InvalidEvent,
@@ -55,6 +56,7 @@ __all__ = [
     # the connection
     "connect",
     "Connection",
+    "Statistics",
     "Endpoint",
     "Credential",
     "EventStream",
@@ -80,6 +82,7 @@ __all__ = [
     "NotFound",
     "RateLimited",
     "ServerError",
+    "EventRejected",
     "ConnectionClosed",
     "ConnectionLost",
     "StreamBusy",

@@ -7,10 +7,12 @@ import os
 import socket
 import ssl
 import sys
+from collections.abc import Callable, Mapping
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 
-from anyio import BrokenResourceError, EndOfStream, aclose_forcefully, connect_tcp
+from anyio import BrokenResourceError, EndOfStream, Lock, aclose_forcefully, connect_tcp
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
@@ -82,10 +84,35 @@ async def _through(proxy: Proxy, host: str, port: int) -> ByteStream:
     return stream
 
 
+class OneAtATime(ByteStream):
+    """*stream*, where two tasks may send: TLS sends for itself while it reads (RFC 8446 §4.6.3), whoever else sends."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self._sending = Lock()
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        return await self._stream.receive(max_bytes)
+
+    async def send(self, item: bytes) -> None:
+        async with self._sending:
+            await self._stream.send(item)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    @property
+    def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        return self._stream.extra_attributes
+
+
 async def _secured(stream: ByteStream, host: str, context: ssl.SSLContext, name: str) -> ByteStream:
     try:
         return await TLSStream.wrap(
-            stream,
+            OneAtATime(stream),
             hostname=host,
             ssl_context=context,
             # A websocket ends with a close frame; waiting for TLS's own goodbye as well would only take time.

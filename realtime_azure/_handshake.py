@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any
@@ -74,6 +74,8 @@ class Opening:
     attempt_timeout: float
     max_retries: int
     backoff: Backoff = field(default_factory=Backoff)
+    compression: bool = False
+    subprotocols: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         self._host = urlsplit(self.url).netloc
@@ -165,7 +167,14 @@ class Opening:
 
     async def _asked(self, stream: ByteStream, headers: Mapping[str, str]) -> tuple[Response, WebSocket]:
         try:
-            response, websocket = await open_client(stream, self.url, headers, max_message_size=self.max_message_size)
+            response, websocket = await open_client(
+                stream,
+                self.url,
+                headers,
+                max_message_size=self.max_message_size,
+                compression=self.compression,
+                subprotocols=self.subprotocols,
+            )
         except (InvalidHandshake, EOFError, OSError, BrokenResourceError) as exc:
             cause = exc.__cause__ or exc
             if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
@@ -226,6 +235,13 @@ def fit_to_sign(headers: Mapping[Any, Any]) -> Mapping[str, str]:
         if not all(text.isascii() and text.isprintable() for text in (name, value)) or not name:
             raise ConfigurationError(f"credential: its header {name!r} has a line break or a character outside ASCII")
     return headers
+
+
+def fit_subprotocols(names: Sequence[Any]) -> tuple[str, ...]:
+    """*names* of subprotocols (RFC 6455 §1.9). Raises `ConfigurationError`."""
+    if isinstance(names, str) or not all(isinstance(name, str) and name and set(name) <= _TOKEN for name in names):
+        raise ConfigurationError("subprotocols: give a list of names, of letters, digits and hyphens")
+    return tuple(names)
 
 
 def fit_headers(headers: Mapping[Any, Any]) -> Mapping[str, str]:

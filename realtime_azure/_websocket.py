@@ -1,16 +1,21 @@
 """A websocket over any byte stream, client or server: websockets' protocol objects, our waiting.
 
 One task reads (`pump`), one writes (`drain`), one asks whether the peer is still there (`keepalive`). `send` puts
-a whole frame in the outbox and returns, so that a cancelled send is wholly queued or not at all; the writer owns
-the socket, and sends what has gathered in one system call. The protocol object (RFC 6455) does no I/O.
+a whole message in the outbox and returns, so that a cancelled send is wholly queued or not at all; the writer owns
+the socket, frames what has gathered, and sends it in one system call. Until then, what has grown too old on the way
+can still be left out. The protocol object (RFC 6455) does no I/O.
 """
 
 from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from time import monotonic
 
 from anyio import (
     BrokenResourceError,
@@ -22,19 +27,27 @@ from anyio import (
     move_on_after,
     sleep,
 )
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import checkpoint
 from websockets.client import ClientProtocol
 from websockets.exceptions import InvalidHandshake
-from websockets.frames import Frame, Opcode
+from websockets.extensions import ClientExtensionFactory
+from websockets.frames import CloseCode, Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
+from websockets.typing import Subprotocol
 from websockets.uri import parse_uri
 
 READ_SIZE = 65536
 OUTBOX_LIMIT = 1 << 20
 """Bytes that may wait for the network before `send` waits too."""
+
+WRITE_SIZE = 65536
+"""Bytes after which what waits for the network is sent, and the rest with the next write."""
+
+NOT_SENT_LIMIT = 16384
+"""Bytes that the system may hold unsent where messages may grow too old: what it holds cannot be left out any more."""
 
 SERVER_MESSAGE_LIMIT = 32 << 20
 """Bytes of one message that a server takes: an append of 15 MiB in base64 fits."""
@@ -73,6 +86,19 @@ class Ending:
     cause: BaseException | None = None
 
 
+class Behind(Exception):
+    """What *deliver* raises to end the websocket: this side does not keep up with what comes."""
+
+
+@dataclass(eq=False)
+class Perishable:
+    """A message that is not sent after *until* (of `time.monotonic`), and what it is *worth*, in any unit."""
+
+    message: bytes
+    until: float
+    worth: float
+
+
 class WebSocket:
     """An open websocket, either side. Run `pump` and `drain` beside each other; whoever made *stream* closes it."""
 
@@ -80,20 +106,30 @@ class WebSocket:
         self, stream: ByteStream, protocol: ClientProtocol | ServerProtocol, early: Iterable[Frame] = ()
     ) -> None:
         self.ending: Ending | None = None
+        self.latency: float | None = None
+        """Seconds that the last ping took to be answered."""
+        self.bytes_received = self.bytes_sent = self.messages_received = self.messages_sent = 0
+        self.lost = 0.0
+        """What messages that had grown too old were worth, in all."""
+        self.unsent = 0
+        """Bytes of messages that wait for the network."""
+        self.outbox: deque[bytes | Perishable] = deque()
         self._stream = stream
         self.protocol = protocol
         self._early = list(early)
         self._fragments: list[bytes] = []
         self._failure: BaseException | None = None
         self._asked = False
-        self._unsent = 0
+        self._closing: tuple[int, str] | None = None
+        self._perishable = 0
         self._sends = 0
         self._work = Event()  # set when the writer has something to do
-        self._room = Event()  # set when the outbox has been taken
+        self._room: Event | None = None  # set when there is room in the outbox, for whoever waits for it
         self._ended = Event()
         self._finishing = False
+        self._close_to_wire = False
         self._drained = Event()
-        self._pong: tuple[bytes, Event] | None = None
+        self._pong: tuple[bytes, Event, float] | None = None
         self._delivering = False
         # Shields: an outer cancellation must not tear a frame, nor stop the closing handshake.
         # `aclose` ends both scopes, within its own time.
@@ -114,18 +150,71 @@ class WebSocket:
         if self._sends >= SENDS_PER_TURN:
             self._sends = 0
             await checkpoint()
-        while self._unsent > OUTBOX_LIMIT and self._failure is None and self.ending is None:
+        while self.unsent > OUTBOX_LIMIT and self._failure is None and self.ending is None:
+            self._room = self._room or Event()
             await self._room.wait()
         if self._failure is not None:
             await self._ended.wait()  # shortly: then `ending` says why
 
     def send_nowait(self, message: bytes) -> None:
         """Queues one text message however many are waiting. Raises like `send`."""
-        if self.ending is not None or self.protocol.state is not OPEN:
+        self._queue(message, len(message))
+
+    async def send_perishable(self, message: bytes, *, max_age: float, worth: float) -> None:
+        """Queues one text message that is left out, and added to `lost`, if it is not sent in *max_age* seconds.
+
+        A queue that is full of what is no longer worth sending is emptied first. Cancelled, nothing was queued.
+        """
+        self._stay_close()
+        perishable = Perishable(message, monotonic() + max_age, worth)
+        self._leave_out_old()
+        with move_on_after(max_age):
+            await self.wait_room()
+            self._perishable += 1
+            self._queue(perishable, len(message))
+            return
+        self.lost += worth
+
+    def _queue(self, message: bytes | Perishable, size: int) -> None:
+        if self.ending is not None or self._closing is not None or self.protocol.state is not OPEN:
             raise BrokenResourceError
-        self.protocol.send_text(message)
-        self._unsent += len(message)
+        self.outbox.append(message)
+        self.unsent += size
         self._work.set()
+
+    def _leave_out_old(self) -> None:
+        """Empties the outbox of what has grown too old."""
+        now = monotonic()
+        if not any(isinstance(each, Perishable) and each.until < now for each in self.outbox):
+            return
+        kept: deque[bytes | Perishable] = deque()
+        for each in self.outbox:
+            if isinstance(each, Perishable) and each.until < now:
+                self._lose(each)
+            else:
+                kept.append(each)
+        self.outbox = kept
+        self._make_room()
+
+    def _lose(self, message: Perishable) -> None:
+        self._perishable -= 1
+        self.lost += message.worth
+        self.unsent -= len(message.message)
+
+    def _stay_close(self) -> None:
+        """Lets the system hold little: seconds of sound fit into what it takes by itself."""
+        option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+        own = self._stream.extra(SocketAttribute.raw_socket, None)
+        if self._close_to_wire or option is None or own is None:
+            return
+        self._close_to_wire = True
+        with suppress(OSError):
+            own.setsockopt(socket.IPPROTO_TCP, option, NOT_SENT_LIMIT)
+
+    def _make_room(self) -> None:
+        if self._room is not None:
+            self._room.set()
+            self._room = None
 
     async def pump(self, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
         """Reads until the websocket ends, whatever ends it; `ending` then says what did.
@@ -139,7 +228,16 @@ class WebSocket:
                 self.protocol.receive_eof()
             except _BROKEN as exc:
                 self._failure = exc
+            except Behind as exc:
+                self._give_up(str(exc))
         self._end()
+
+    def _give_up(self, reason: str) -> None:
+        """Closes because of this side itself; what was not sent yet is not sent any more."""
+        self._failure = Behind(reason)
+        self.outbox.clear()
+        if self.protocol.state is OPEN:
+            self.protocol.send_close(CloseCode.POLICY_VIOLATION, reason)
 
     async def _read(self, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
         protocol, receive = self.protocol, self._stream.receive
@@ -155,7 +253,9 @@ class WebSocket:
                     self._delivering = False
             if protocol.close_rcvd is not None or protocol.parser_exc is not None:
                 return
-            protocol.receive_data(await receive(READ_SIZE))
+            received = await receive(READ_SIZE)
+            self.bytes_received += len(received)
+            protocol.receive_data(received)
             frames = protocol.events_received()  # type: ignore[assignment]  # after the handshake, all are frames
 
     def _messages(self, frames: list[Frame]) -> list[bytes]:
@@ -170,7 +270,9 @@ class WebSocket:
                     messages.append(b"".join(self._fragments))
                     self._fragments.clear()
             elif frame.opcode is Opcode.PONG and self._pong and self._pong[0] == frame.data:
+                self.latency = monotonic() - self._pong[2]
                 self._pong[1].set()
+        self.messages_received += len(messages)
         return messages
 
     async def drain(self) -> None:
@@ -180,7 +282,7 @@ class WebSocket:
                 await self._write()
         except _BROKEN as exc:
             self._failure = exc
-            self._room.set()
+            self._make_room()
             # What the peer said last, why it hangs up perhaps, may still be there to be read.
             with move_on_after(LAST_WORDS, shield=True):
                 await self._ended.wait()
@@ -190,18 +292,39 @@ class WebSocket:
 
     async def _write(self) -> None:
         while True:
-            chunks, unsent = self.protocol.data_to_send(), self._unsent
+            taken = self._frame()
             # The protocol's b"" asks for half a close of TCP, which TLS has not; closing the stream will do.
-            if data := b"".join(chunks):
+            if data := b"".join(self.protocol.data_to_send()):
                 await self._stream.send(data)
-                self._unsent -= unsent
-                self._room.set()
-                self._room = Event()
+                self.bytes_sent += len(data)
+                self.unsent -= taken
+                self._make_room()
             elif self._finishing:
                 return
             else:
                 self._work = Event()
                 await self._work.wait()
+
+    def _frame(self) -> int:
+        """Frames what waits, as much as one write takes, and the close frame after the last; says how much it was."""
+        taken, outbox, protocol = 0, self.outbox, self.protocol
+        if self._perishable:
+            self._leave_out_old()
+            outbox = self.outbox
+        if outbox and protocol.state is not OPEN:  # the peer has closed: nobody reads it any more
+            outbox.clear()
+            self.unsent = self._perishable = 0
+        while outbox and taken < WRITE_SIZE:
+            message = outbox.popleft()
+            if isinstance(message, Perishable):
+                self._perishable -= 1
+                message = message.message
+            protocol.send_text(message)
+            self.messages_sent += 1
+            taken += len(message)
+        if self._closing is not None and not outbox and protocol.state is OPEN:
+            protocol.send_close(*self._closing)
+        return taken
 
     async def keepalive(self, interval: float, timeout: float) -> None:
         """Pings every *interval* seconds; a peer that does not answer in *timeout* seconds is gone.
@@ -213,7 +336,7 @@ class WebSocket:
             if self.protocol.state is not OPEN:
                 return
             payload = secrets.token_bytes(4)
-            self._pong = (payload, Event())
+            self._pong = (payload, Event(), monotonic())
             self.protocol.send_ping(payload)
             self._work.set()
             for _ in range(2):  # where this process was too busy to look, the second wait lets it read first
@@ -229,8 +352,7 @@ class WebSocket:
     async def aclose(self, code: int = 1000, reason: str = "", *, timeout: float = 3.0) -> None:
         """Sends what is queued and a close frame, and waits for the peer's, at most *timeout* seconds in all."""
         if self.ending is None and self.protocol.state is OPEN:
-            self._asked = True
-            self.protocol.send_close(code, reason)
+            self._asked, self._closing = True, (code, reason)
             self._work.set()
         try:
             with move_on_after(timeout, shield=True):
@@ -252,7 +374,7 @@ class WebSocket:
             return
         self.ending = self.foreseen or Ending(1006, "", self._asked, cause=self._failure)
         self._ended.set()
-        self._room.set()
+        self._make_room()
         self._work.set()  # there may be a last frame to send: an answer, or why this side gave up
 
     @property
@@ -261,6 +383,8 @@ class WebSocket:
         protocol = self.protocol
         if protocol.close_rcvd is not None:
             return Ending(protocol.close_rcvd.code, protocol.close_rcvd.reason, self._asked)
+        if isinstance(self._failure, Behind):
+            return Ending(CloseCode.POLICY_VIOLATION, str(self._failure), asked=False, cause=self._failure)
         if protocol.parser_exc is not None and protocol.close_sent is not None and not self._asked:
             # This side refused what came: too big, or not the protocol.
             sent = protocol.close_sent
@@ -269,14 +393,27 @@ class WebSocket:
 
 
 async def open_client(
-    stream: ByteStream, url: str, headers: Mapping[str, str], *, max_message_size: int
+    stream: ByteStream,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    max_message_size: int,
+    compression: bool = False,
+    subprotocols: Sequence[str] = (),
 ) -> tuple[Response, WebSocket | None]:
     """The client's handshake on *stream*: the server's response, and a websocket if that was a 101.
 
+    *compression* offers permessage-deflate (RFC 7692), *subprotocols* names what may be spoken.
     Raises websockets' `InvalidHandshake` when the answer is not HTTP or breaks the handshake's rules, and
     `EOFError` when the peer hangs up.
     """
-    protocol = ClientProtocol(parse_uri(url), max_size=max_message_size, logger=_LOGGER)
+    protocol = ClientProtocol(
+        parse_uri(url),
+        extensions=_deflate() if compression else None,
+        subprotocols=[Subprotocol(name) for name in subprotocols] or None,
+        max_size=max_message_size,
+        logger=_LOGGER,
+    )
     request = protocol.connect()
     for name, value in headers.items():
         request.headers[name] = value
@@ -289,6 +426,14 @@ async def open_client(
     if isinstance(response, Response) and response.status_code != 101:
         return response, None
     raise protocol.handshake_exc or InvalidHandshake("unexpected answer")
+
+
+def _deflate() -> list[ClientExtensionFactory]:
+    from websockets.extensions.permessage_deflate import (  # noqa: PLC0415 - for who wants it, and importing costs
+        enable_client_permessage_deflate,
+    )
+
+    return list(enable_client_permessage_deflate(None))
 
 
 async def receive_request(stream: ByteStream) -> tuple[ServerProtocol, Request]:

@@ -12,33 +12,38 @@ from __future__ import annotations
 
 import math
 import ssl
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar, overload
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, overload
 
 from anyio import BrokenResourceError
 from pydantic_core import from_json, to_json
 
-from ._handshake import Opened, Opening, fit_headers
+from ._handshake import Opened, Opening, fit_headers, fit_subprotocols
 from ._proxy import proxy_for
 from ._tasks import service_group
-from ._websocket import abandon
+from ._websocket import Behind, abandon
 from .auth import AnyCredential, default_scope, resolve_credential
+from .calls import ANSWERS, Call, Calls, is_answered
 from .endpoint import Endpoint
-from .errors import ConfigurationError, ConnectionClosed, ConnectionLost
+from .errors import ConfigurationError, ConnectionClosed, ConnectionLost, InvalidEvent
 from .events import (
+    AnySession,
     ClientEvent,
+    ConversationItemCreate,
     ErrorEvent,
     Event,
     ResponseCreated,
     ResponseDone,
     ServerEvent,
     SessionCreated,
+    SessionUpdated,
     decode,
 )
 from .events.preview import to_dated, to_voice_live
 from .events.wire import Bytes, checked, dump, encode_append, prepare
-from .streams import EventStream, Inbox, Subscription
+from .streams import EventStream, Inbox, InboxFull, Subscription
 from .verbs import (
     Conversation,
     InputAudioBuffer,
@@ -47,14 +52,39 @@ from .verbs import (
     SessionVerbs,
     TranscriptionSession,
     new_event_id,
+    new_item_id,
 )
 
+A = TypeVar("A", bound=Event)
 E1 = TypeVar("E1", bound=ServerEvent)
 E2 = TypeVar("E2", bound=ServerEvent)
 E3 = TypeVar("E3", bound=ServerEvent)
 E4 = TypeVar("E4", bound=ServerEvent)
 
-_NOTED = frozenset({SessionCreated, ResponseCreated, ResponseDone, ErrorEvent})
+_NOTED = frozenset({SessionCreated, SessionUpdated, ResponseCreated, ResponseDone, ErrorEvent}) | ANSWERS
+_BYTES_PER_MS = {"audio/pcmu": 8, "audio/pcma": 8}  # G.711 at 8 kHz; PCM16 is two bytes for each sample
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What a connection has done so far, and what waits in it. Bytes are the websocket's own, frames included."""
+
+    bytes_sent: int
+    bytes_received: int
+    events_sent: int
+    events_received: int
+    outbox_events: int
+    """Events that wait for the network."""
+    outbox_bytes: int
+    inbox_events: int
+    """Events that wait to be read from the main stream."""
+    inbox_bytes: int
+    events_dropped: int
+    """Events that streams nobody read have dropped."""
+    audio_dropped_ms: float
+    """Milliseconds of sound that had become too old to be sent (`append(…, max_age=…)`)."""
+    latency: float | None
+    """Seconds that the last ping took; None before the first."""
 
 
 class Connection:
@@ -66,7 +96,15 @@ class Connection:
     `subscribe`.
     """
 
-    def __init__(self, opened: Opened, endpoint: Endpoint, *, inbox_limit: int, close_timeout: float) -> None:
+    def __init__(
+        self,
+        opened: Opened,
+        endpoint: Endpoint,
+        *,
+        inbox_limit: int,
+        when_full: Literal["wait", "fail"],
+        close_timeout: float,
+    ) -> None:
         self.endpoint = endpoint
         self.request_id = opened.request_id
         """The service's id of the handshake (`apim-request-id`, else `x-request-id`), for Azure's support."""
@@ -76,21 +114,51 @@ class Connection:
         """The Azure region that answered (`x-ms-region`), if it said so."""
         self.session_id: str | None = None
         """The id of the session, once `session.created` has come."""
-        self.session = SessionVerbs(self.send)
-        self.input_audio_buffer = InputAudioBuffer(self.send, self._append)
-        self.output_audio_buffer = OutputAudioBuffer(self.send)
-        self.conversation = Conversation(self.send)
-        self.response = Responses(self.send)
-        self.transcription_session = TranscriptionSession(self.send)
+        self.session = SessionVerbs(self._ask)
+        self.input_audio_buffer = InputAudioBuffer(self._ask, self._append)
+        self.output_audio_buffer = OutputAudioBuffer(self._ask)
+        self.conversation = Conversation(self._ask)
+        self.response = Responses(self._ask)
+        self.transcription_session = TranscriptionSession(self._ask)
         self._websocket = opened.websocket
-        self._inbox = Inbox(inbox_limit)
+        self._inbox = Inbox(inbox_limit, when_full=when_full)
+        self._calls = Calls()
         self._close_timeout = close_timeout
-        self._open_response: str | None = None
-        self._last_error: str | None = None
+        self._open_responses: dict[str, None] = {}  # in their order
+        self._last_error: ErrorEvent | None = None
+        self._bytes_per_ms = 48.0
+        self._audio_lost_before = 0.0
 
     def __repr__(self) -> str:
         state = "open" if self._websocket.ending is None else "ended"
         return f"<Connection {state} to {self.endpoint.host} session={self.session_id}>"
+
+    @property
+    def latency(self) -> float | None:
+        """Seconds from the last ping to its answer; None before the first (see *ping_interval* of `connect`)."""
+        return self._websocket.latency
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The one of *subprotocols* that the service chose, if it chose one."""
+        return self._websocket.protocol.subprotocol
+
+    def statistics(self) -> Statistics:
+        """What was sent and received, what waits, and what was dropped."""
+        websocket, main = self._websocket, self._inbox.main
+        return Statistics(
+            bytes_sent=websocket.bytes_sent,
+            bytes_received=websocket.bytes_received,
+            events_sent=websocket.messages_sent,
+            events_received=websocket.messages_received,
+            outbox_events=len(websocket.outbox),
+            outbox_bytes=websocket.unsent,
+            inbox_events=main.count,
+            inbox_bytes=main.size,
+            events_dropped=self._inbox.dropped,
+            audio_dropped_ms=websocket.lost,
+            latency=websocket.latency,
+        )
 
     # Receiving
 
@@ -139,29 +207,84 @@ class Connection:
 
     # Sending
 
-    async def send(self, event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> None:
+    @overload
+    async def send(
+        self, event: ClientEvent | Mapping[str, Any], *, wait: Literal[True], extra: bool = ...
+    ) -> ServerEvent: ...
+    @overload
+    async def send(
+        self, event: ClientEvent | Mapping[str, Any], *, wait: Literal[False] = ..., extra: bool = ...
+    ) -> None: ...
+    async def send(
+        self, event: ClientEvent | Mapping[str, Any], *, wait: bool = False, extra: bool = False
+    ) -> ServerEvent | None:
         """Sends one event, a model or a mapping in the service's (GA) vocabulary.
 
         It is checked first: `InvalidEvent` names what is wrong with it, and nothing is sent. With *extra*, fields and
         values that are newer than this version are sent, not refused. It gets an
         `event_id` if it has none (`input_audio_buffer.append` does not). Waits while the network is behind;
         cancelled, the event is wholly queued or not at all. Raises `ConnectionClosed` after the end.
+
+        With *wait*, returns the event that answers it, or raises `EventRejected` if that is an error; both are in the
+        streams, too. Cancelled while waiting for it, the event has been sent.
         """
+        return await self._send_event(event, wait=wait, extra=extra)
+
+    async def _send_event(
+        self, event: ClientEvent | Mapping[str, Any], *, wait: bool, extra: bool
+    ) -> ServerEvent | None:
         dialect = self.endpoint.dialect
         made = checked(event, extra=extra, voice_live=dialect == "voice-live")
+        if wait and not is_answered(made.type):
+            raise InvalidEvent(f"{made.type}: the service does not answer it; send it without wait")
         if made.type == "input_audio_buffer.append" and not made.model_extra:
             await self._append(made.audio, made.event_id)
-            return
+            return None
         if made.event_id is None:
             made = made.model_copy(update={"event_id": new_event_id()})
+        if wait and isinstance(made, ConversationItemCreate) and made.item.id is None:  # its answer is told by it
+            made = made.model_copy(update={"item": made.item.model_copy(update={"id": new_item_id()})})
         message = dump(made)
         if dialect != "ga":
             translate = to_dated if dialect == "preview" else to_voice_live
             message = to_json(translate(from_json(message), extra=extra))
-        await self._send(message)
+        call = self._calls.begin(made)
+        try:
+            await self._send(message)
+        except BaseException:
+            if call is not None:
+                self._calls.forget(call)
+            raise
+        return await self._answer(call) if wait and call is not None else None
 
-    async def _append(self, audio: Bytes, event_id: str | None) -> None:
-        await self._send(encode_append(audio, event_id))
+    async def _ask(self, event: Mapping[str, Any], answer: type[A], *, wait: bool, extra: bool = False) -> A | None:
+        said = await self._send_event(event, wait=wait, extra=extra)
+        return said if isinstance(said, answer) else None
+
+    async def _answer(self, call: Call) -> ServerEvent:
+        with self._inbox.accompanied():
+            await call.settled.wait()
+        if (rejection := call.rejection()) is not None:
+            raise rejection
+        if call.answer is None:
+            error = self._ended()
+            raise error from error.__cause__
+        return call.answer
+
+    async def _append(self, audio: Bytes, event_id: str | None, max_age: float | None = None) -> float:
+        message = encode_append(audio, event_id)
+        if max_age is None:
+            await self._send(message)
+            return 0.0
+        _check_numbers(max_age=max_age)
+        worth = memoryview(audio).nbytes / self._bytes_per_ms
+        try:
+            await self._websocket.send_perishable(message, max_age=max_age, worth=worth)
+        except BrokenResourceError:
+            error = self._ended()
+            raise error from error.__cause__
+        before, self._audio_lost_before = self._audio_lost_before, self._websocket.lost
+        return self._audio_lost_before - before
 
     async def _send(self, message: bytes) -> None:
         try:
@@ -178,39 +301,48 @@ class Connection:
         Leaving the `async with` does it too. What was received can still be read; sending raises.
         """
         self._inbox.end(self._ended)  # first: a full inbox would keep the service's answer from being read
+        self._calls.end()
         await self._websocket.aclose(timeout=self._close_timeout)
 
     async def _pump(self) -> None:
         """Reads until the end; `connect` runs it."""
         await self._websocket.pump(self._deliver)
         self._inbox.end(self._ended)
+        self._calls.end()
 
     async def _deliver(self, messages: list[bytes]) -> None:
         events = [decode(message) for message in messages]
         for event in events:
             if type(event) in _NOTED:  # isinstance is slow here: pydantic's classes are abstract base classes
                 self._note(event)
-        await self._inbox.deliver(events)
+        try:
+            await self._inbox.deliver(events)
+        except InboxFull as exc:
+            raise Behind(f"this side does not keep up: {exc}") from None
 
     def _note(self, event: ServerEvent) -> None:
         match event:
-            case SessionCreated(session=session):
-                self.session_id = session.id
+            case SessionCreated(session=session) | SessionUpdated(session=session):
+                self.session_id = session.id or self.session_id
+                self._bytes_per_ms = _bytes_per_ms(session)
             case ResponseCreated(response=response):
-                self._open_response = response.id
-            case ResponseDone():
-                self._open_response = None
-            case ErrorEvent(error=error):
-                self._last_error = error.message
+                if response.id is not None:
+                    self._open_responses[response.id] = None
+            case ResponseDone(response=response):
+                if self._open_responses.pop(response.id or "", "unknown") == "unknown":
+                    self._open_responses.clear()  # one that does not say which it is
+            case ErrorEvent():
+                self._last_error = event
             case _:
                 pass
+        self._calls.settle(event)
 
     def _ended(self) -> ConnectionClosed:
         """The error that says how it ended; a new one each time, for each caller has its own traceback."""
         ending = self._websocket.foreseen
         if ending is None or ending.asked:
             return ConnectionClosed("this connection was closed")
-        if ending.code == 1000 and self._open_response is None:
+        if ending.code == 1000 and not self._open_responses:
             return ConnectionClosed(
                 f"the service closed this connection{f' ({ending.reason})' if ending.reason else ''}",
                 reason=ending.reason,
@@ -218,13 +350,16 @@ class Connection:
         said = f"close {ending.code}" if ending.code != 1006 else "no close frame"
         for more in dict.fromkeys((ending.reason, _words(ending.cause))):  # what this side refused is both
             said += f": {more}" if more else ""
-        cut = f", in the middle of response {self._open_response}" if self._open_response else ""
+        response = next(iter(self._open_responses), None)
+        cut = f", in the middle of response {response}" if self._open_responses else ""
         error = ConnectionLost(
             f"the connection was lost{cut} ({said})",
             code=ending.code,
             reason=ending.reason,
-            response_cut=self._open_response,
+            response_cut=response,
             session_id=self.session_id,
+            request_id=self.request_id,
+            client_request_id=self.client_request_id,
             last_error=self._last_error,
         )
         error.__cause__ = ending.cause and (ending.cause.__cause__ or ending.cause)  # the network's own, behind anyio's
@@ -254,7 +389,10 @@ async def connect(
     ping_interval: float | None = 20.0,
     ping_timeout: float = 20.0,
     inbox_limit: int = 16 << 20,
+    when_full: Literal["wait", "fail"] = "wait",
     max_message_size: int = 16 << 20,
+    compression: bool = False,
+    subprotocols: Sequence[str] = (),
 ) -> AsyncGenerator[Connection]:
     """Opens a realtime connection for the length of the `async with`.
 
@@ -277,7 +415,10 @@ async def connect(
     help (429, 408, 5xx, no answer, hung up; after what `retry-after` says, else a jittered half second, one, two). A
     401 with a token that can be renewed is tried once more. *close_timeout* is for the goodbye, a ping goes out after
     each *ping_interval* (None: never), and has *ping_timeout* to be answered. *inbox_limit* and *max_message_size* are
-    in bytes: how much may wait to be read (see `realtime_azure.streams`), and how large one message may be.
+    in bytes: how much may wait to be read (see `realtime_azure.streams`), and how large one message may be. When the
+    inbox is full and nobody reads it, reading stops, and the service has to wait; with *when_full* `"fail"`, the
+    connection is given up instead (close code 1008). *compression* offers permessage-deflate (RFC 7692), which costs
+    more CPU than sound is worth; *subprotocols* are offered to a gateway that wants one (`Connection.subprotocol`).
 
     Raises `ConfigurationError` before anything is sent, and a `ConnectError` when no connection comes about: a
     `HandshakeError` when the service refuses, another where it cannot be reached (see `realtime_azure.errors`). What
@@ -293,6 +434,8 @@ async def connect(
         max_message_size=max_message_size,
     )
     _check_numbers(zero_is_well=True, close_timeout=close_timeout, max_retries=max_retries)
+    if when_full not in ("wait", "fail"):
+        raise ConfigurationError(f"when_full: {when_full!r} is neither 'wait' nor 'fail'")
     if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
         raise ConfigurationError(f"ssl_context: give an ssl.SSLContext, not {type(ssl_context).__name__}")
     url = target.realtime_url(call_id=call_id, intent=intent, query=query)
@@ -303,6 +446,8 @@ async def connect(
         ssl_context=ssl_context,
         proxy=proxy_for(url, proxy),
         max_message_size=max_message_size,
+        compression=compression,
+        subprotocols=fit_subprotocols(subprotocols),
         open_timeout=open_timeout,
         attempt_timeout=attempt_timeout,
         max_retries=max_retries,
@@ -310,7 +455,9 @@ async def connect(
     prepare(voice_live=target.dialect == "voice-live")
     opened = await opening.open()
     try:
-        connection = Connection(opened, target, inbox_limit=inbox_limit, close_timeout=close_timeout)
+        connection = Connection(
+            opened, target, inbox_limit=inbox_limit, when_full=when_full, close_timeout=close_timeout
+        )
         async with service_group() as tasks:
             tasks.start_soon(connection._pump)  # pyright: ignore[reportPrivateUsage]  # `connect` makes it, and starts it
             tasks.start_soon(opened.websocket.drain)
@@ -338,3 +485,12 @@ def _check_numbers(*, zero_is_well: bool = False, **numbers: Any) -> None:
 def _words(error: BaseException | None) -> str:
     """What went wrong, in the network's own words where there are some."""
     return "" if error is None else str(error.__cause__ or error) or type(error).__name__
+
+
+def _bytes_per_ms(session: AnySession) -> float:
+    """How much of the sound that goes to *session* is a millisecond: PCM16 at 24 kHz, unless it says otherwise."""
+    audio = session.ga.audio
+    said = audio.input.format if audio and audio.input else None
+    if said is None:
+        return 48.0
+    return _BYTES_PER_MS.get(said.type) or 2 * (said.rate or 24000) / 1000

@@ -21,6 +21,7 @@
     │       ├── NotFound               404: the deployment, or the path
     │       ├── RateLimited            429: `retry_after`
     │       └── ServerError            5xx
+    ├── EventRejected           the service did not take an event that was sent with wait=True: `code`, `param`, …
     ├── ConnectionClosed        this side closed the connection, and a call came after
     │   └── ConnectionLost      it ended without that: `code`, `reason`, `response_cut`, …
     ├── StreamBusy              two tasks read one stream of events
@@ -39,6 +40,7 @@ from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
+from typing import Any
 
 from anyio import BusyResourceError
 
@@ -252,6 +254,28 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
         return None
 
 
+class EventRejected(RealtimeError):
+    """The service answered an event that was sent with `wait=True` with an error. The session goes on.
+
+    `code`, `kind` (its `type`), `param` and `event_id` are the error's, in the service's words.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        kind: str | None = None,
+        param: str | None = None,
+        event_id: str | None = None,
+    ) -> None:
+        self.code = code
+        self.kind = kind
+        self.param = param
+        self.event_id = event_id
+        super().__init__(message)
+
+
 class ConnectionClosed(RealtimeError):
     """A call on a connection that this side has closed, or that the service closed in good order.
 
@@ -268,8 +292,9 @@ class ConnectionLost(ConnectionClosed, ConnectionError):
     """The connection ended without being asked to.
 
     `code` and `reason` are those of the close frame (1006 where none came); `response_cut` is the id of the
-    response that was under way, if one was; `session_id` is what Azure's support asks for; `last_error` is
-    the message of the last `error` event. The network's own error, where there was one, is the `__cause__`.
+    response that was under way, if one was; `last_error` the last `ErrorEvent`. `session_id` and the handshake's
+    `request_id` and `client_request_id` are what Azure's support asks for. The network's own error, where there was
+    one, is the `__cause__`.
     """
 
     def __init__(
@@ -280,10 +305,14 @@ class ConnectionLost(ConnectionClosed, ConnectionError):
         reason: str = "",
         response_cut: str | None = None,
         session_id: str | None = None,
-        last_error: str | None = None,
+        request_id: str | None = None,
+        client_request_id: str | None = None,
+        last_error: Any = None,  # an ErrorEvent; events are a floor above
     ) -> None:
         self.response_cut = response_cut
         self.session_id = session_id
+        self.request_id = request_id
+        self.client_request_id = client_request_id
         self.last_error = last_error
         super().__init__(message, code=code, reason=reason)
 

@@ -1,18 +1,20 @@
 """Streams of events: the main one of a connection, and any number of subscriptions beside it.
 
 Each is bounded in bytes. The main stream holds every event from the opening. When it is full, reading from the
-network stops, and TCP makes the service wait; but where somebody waits beside it (a subscription, a `wait_for`) and
-nobody reads it, it lapses instead, so that nothing deadlocks. A subscription that is full lapses: it never holds up
-another stream. A lapsed stream says so, and how many events it dropped, to whoever reads it next.
+network stops, and TCP makes the service wait (or the connection is given up, if that was chosen); but where somebody
+waits beside it (a subscription, a `wait_for`, a call with `wait=True`) and nobody reads it, it lapses instead, so that
+nothing deadlocks. A subscription that is full lapses: it never holds up another stream. A lapsed stream says so, and
+how many events it dropped, to whoever reads it next.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from functools import partial
 from time import monotonic
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 from anyio import Event, move_on_after
 from anyio.lowlevel import checkpoint
@@ -118,6 +120,16 @@ class Feed(EventStream[E]):
         return self._reads
 
     @property
+    def size(self) -> int:
+        """How many bytes wait here."""
+        return self._size
+
+    @property
+    def count(self) -> int:
+        """How many events wait here."""
+        return len(self._events)
+
+    @property
     def full(self) -> bool:
         """Whether it holds as many bytes as it may; one delivery may go beyond."""
         return self._size >= self._limit
@@ -197,18 +209,28 @@ class _Wait:
         self.arrived.set()
 
 
+class InboxFull(Exception):
+    """Nobody reads, and waiting for it was not chosen."""
+
+
 class Inbox:
     """What a connection has received: the main stream, the subscriptions, and those who wait for one event."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, when_full: Literal["wait", "fail"] = "wait") -> None:
         self.main: Feed[ServerEvent] = Feed((), limit)
         self._limit = limit
+        self._fails = when_full == "fail"
+        self._guests = 0
         self._subscriptions: list[Feed[Any]] = []
         self._waits: list[_Wait] = []
         self._ended: Ended | None = None
+        self._dropped_before = 0
 
     async def deliver(self, events: list[ServerEvent]) -> None:
-        """Hands *events* to every stream; returns when there is room for more. After `end`, it drops them."""
+        """Hands *events* to every stream; returns when there is room for more. After `end`, it drops them.
+
+        Raises `InboxFull` where that was chosen over waiting for a reader.
+        """
         if self._ended is not None:
             return
         self.main.put(events)
@@ -223,6 +245,8 @@ class Inbox:
     async def _make_room(self) -> None:
         room, reads = self.main.hold(), self.main.reads
         if not self._has_company():
+            if self._fails and not self.main.attended:
+                raise InboxFull(f"{self.main.size} bytes wait to be read, of {self._limit} that may")
             await room.wait()
         elif not reads and not self.main.attended:
             self.main.lapse()
@@ -234,7 +258,22 @@ class Inbox:
 
     def _has_company(self) -> bool:
         """Whether somebody waits beside the main stream."""
-        return bool(self._subscriptions) or any(not wait.arrived.is_set() for wait in self._waits)
+        return bool(self._subscriptions or self._guests) or any(not wait.arrived.is_set() for wait in self._waits)
+
+    @contextmanager
+    def accompanied(self) -> Generator[None]:
+        """Somebody waits beside the main stream, for as long as the `with`."""
+        self._guests += 1
+        self.main.wake()
+        try:
+            yield
+        finally:
+            self._guests -= 1
+
+    @property
+    def dropped(self) -> int:
+        """Events that lapsed streams have dropped, in all."""
+        return self._dropped_before + sum(stream.dropped for stream in (self.main, *self._subscriptions))
 
     def end(self, ended: Ended) -> None:
         """The connection has ended: streams end once they are read, and nobody waits any more."""
@@ -256,6 +295,7 @@ class Inbox:
     def remove(self, stream: Feed[Any]) -> None:
         """Ends *stream*: what came can still be read."""
         self._subscriptions.remove(stream)
+        self._dropped_before += stream.dropped
         stream.end(lambda: ConnectionClosed("this subscription was left"))
 
     async def wait_for(self, types: tuple[type[E], ...], where: Callable[[E], bool] | None) -> E:

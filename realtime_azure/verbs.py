@@ -1,18 +1,37 @@
 """The verbs of a connection, in openai-python's words: `session.update`, `response.create`, …
 
 Each sends one client event. What a verb takes first may be given by position or by name, as a model or as a dict of the
-same shape; *event_id* is made if it is not given. With *extra*, fields and values that are newer than this version are
-sent, not refused. Raises `InvalidEvent` before anything is sent, `ConnectionClosed` after the end. A cancelled verb has
-sent its event wholly or not at all.
+same shape; *event_id* is made if it is not given. With *wait*, it returns the event that answers it, or raises
+`EventRejected` if that is an error; either is in the streams, too. With *extra*, fields and values that are newer than
+this version are sent, not refused. Raises `InvalidEvent` before anything is sent, `ConnectionClosed` after the end. A
+cancelled verb has sent its event wholly or not at all; cancelled while it waits for the answer, it has.
 """
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, overload
 
-from .events import ClientEvent, Item, ResponseConfig, SessionConfig, TranscriptionConfig
+from .events import (
+    ConversationItemAdded,
+    ConversationItemDeleted,
+    ConversationItemRetrieved,
+    ConversationItemTruncated,
+    Event,
+    InputAudioBufferCleared,
+    InputAudioBufferCommitted,
+    Item,
+    OutputAudioBufferCleared,
+    ResponseConfig,
+    ResponseCreated,
+    ResponseDone,
+    SessionClosed,
+    SessionConfig,
+    SessionUpdated,
+    TranscriptionConfig,
+    TranscriptionSessionUpdated,
+)
 from .events.wire import Bytes
 
 if TYPE_CHECKING:
@@ -24,13 +43,21 @@ if TYPE_CHECKING:
     AnyResponseConfig = ResponseConfig | ResponseConfigDict | VoiceLiveResponseConfig | VoiceLiveResponseConfigDict
 
 
-class Send(Protocol):
-    """`Connection.send`"""
+class Ask(Protocol):
+    """Sends an event; with *wait*, returns its *answer*."""
 
-    async def __call__(self, event: ClientEvent | Mapping[str, Any], *, extra: bool = False) -> None: ...
+    async def __call__(
+        self, event: Mapping[str, Any], answer: type[E], *, wait: bool, extra: bool = False
+    ) -> E | None: ...
 
 
-Append = Callable[[Bytes, str | None], Awaitable[None]]
+E = TypeVar("E", bound=Event)
+Append = Callable[[Bytes, str | None, float | None], Awaitable[float]]
+
+
+def new_item_id() -> str:
+    """An id for an item of the client's, so that its answer can be told."""
+    return f"item_{secrets.token_hex(10)}"
 
 
 def new_event_id() -> str:
@@ -51,152 +78,291 @@ def _event(type: str, event_id: str | None, **fields: Any) -> dict[str, Any]:  #
 class SessionVerbs:
     """`connection.session`"""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self.input_audio_buffer = SessionInputAudioBuffer(send)
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
+        self.input_audio_buffer = SessionInputAudioBuffer(ask)
 
-    async def update(self, session: AnySessionConfig, *, event_id: str | None = None, extra: bool = False) -> None:
+    @overload
+    async def update(
+        self, session: AnySessionConfig, *, wait: Literal[True], event_id: str | None = ..., extra: bool = ...
+    ) -> SessionUpdated: ...
+    @overload
+    async def update(
+        self, session: AnySessionConfig, *, wait: Literal[False] = ..., event_id: str | None = ..., extra: bool = ...
+    ) -> None: ...
+    async def update(
+        self, session: AnySessionConfig, *, wait: bool = False, event_id: str | None = None, extra: bool = False
+    ) -> SessionUpdated | None:
         """Changes what *session* names; the service answers with `SessionUpdated`.
 
         A setting given as None is sent as null (`turn_detection: None` turns it off). With Voice Live, *session* may
         also be in its own words (`realtime_azure.events.voice_live`).
         """
-        await self._send(_event("session.update", event_id, session=session), extra=extra)
+        event = _event("session.update", event_id, session=session)
+        return await self._ask(event, SessionUpdated, wait=wait, extra=extra)
 
-    async def close(self, *, event_id: str | None = None) -> None:
+    @overload
+    async def close(self, *, wait: Literal[True], event_id: str | None = ...) -> SessionClosed: ...
+    @overload
+    async def close(self, *, wait: Literal[False] = ..., event_id: str | None = ...) -> None: ...
+    async def close(self, *, wait: bool = False, event_id: str | None = None) -> SessionClosed | None:
         """Ends the session in good order: what is under way comes first, then `SessionClosed`."""
-        await self._send(_event("session.close", event_id))
+        return await self._ask(_event("session.close", event_id), SessionClosed, wait=wait)
 
 
 class SessionInputAudioBuffer:
     """`connection.session.input_audio_buffer`, of translations."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
     async def append(self, audio: Bytes, *, event_id: str | None = None) -> None:
         """Adds sound to be translated: PCM16 mono little-endian at 24 kHz. Bytes, not base64."""
-        await self._send(_event("session.input_audio_buffer.append", event_id, audio=audio))
+        await self._ask(_event("session.input_audio_buffer.append", event_id, audio=audio), Event, wait=False)
 
 
 class TranscriptionSession:
     """`connection.transcription_session`, of the preview protocol."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
+    @overload
     async def update(
         self,
         session: TranscriptionConfig | TranscriptionConfigDict,
         *,
+        wait: Literal[True],
+        event_id: str | None = ...,
+        extra: bool = ...,
+    ) -> TranscriptionSessionUpdated: ...
+    @overload
+    async def update(
+        self,
+        session: TranscriptionConfig | TranscriptionConfigDict,
+        *,
+        wait: Literal[False] = ...,
+        event_id: str | None = ...,
+        extra: bool = ...,
+    ) -> None: ...
+    async def update(
+        self,
+        session: TranscriptionConfig | TranscriptionConfigDict,
+        *,
+        wait: bool = False,
         event_id: str | None = None,
         extra: bool = False,
-    ) -> None:
+    ) -> TranscriptionSessionUpdated | None:
         """Changes what *session* names; the service answers with `TranscriptionSessionUpdated`."""
-        await self._send(_event("transcription_session.update", event_id, session=session), extra=extra)
+        event = _event("transcription_session.update", event_id, session=session)
+        return await self._ask(event, TranscriptionSessionUpdated, wait=wait, extra=extra)
 
 
 class InputAudioBuffer:
     """`connection.input_audio_buffer`: where the user's sound goes."""
 
-    def __init__(self, send: Send, append: Append) -> None:
-        self._send = send
+    def __init__(self, ask: Ask, append: Append) -> None:
+        self._ask = ask
         self._append = append
 
-    async def append(self, audio: Bytes, *, event_id: str | None = None) -> None:
+    async def append(self, audio: Bytes, *, max_age: float | None = None, event_id: str | None = None) -> float:
         """Adds *audio*: PCM16 mono little-endian at 24 kHz (or as the session says), at most 15 MiB.
 
-        Bytes, not base64: that is done here. The service does not answer.
+        Bytes, not base64: that is done here. The service does not answer. Waits while the network is behind; with
+        *max_age*, in seconds, what could not be sent in that time is left out instead, for speech that comes too late
+        is worth nothing. Returns how many milliseconds of sound have been left out since the last call that said
+        *max_age*. Only sound that was given one is ever left out.
         """
-        await self._append(audio, event_id)
+        return await self._append(audio, event_id, max_age)
 
-    async def commit(self, *, event_id: str | None = None) -> None:
+    @overload
+    async def commit(self, *, wait: Literal[True], event_id: str | None = ...) -> InputAudioBufferCommitted: ...
+    @overload
+    async def commit(self, *, wait: Literal[False] = ..., event_id: str | None = ...) -> None: ...
+    async def commit(self, *, wait: bool = False, event_id: str | None = None) -> InputAudioBufferCommitted | None:
         """Ends the user's turn by hand; at least 100 ms must have been appended since the last one."""
-        await self._send(_event("input_audio_buffer.commit", event_id))
+        return await self._ask(_event("input_audio_buffer.commit", event_id), InputAudioBufferCommitted, wait=wait)
 
-    async def clear(self, *, event_id: str | None = None) -> None:
+    @overload
+    async def clear(self, *, wait: Literal[True], event_id: str | None = ...) -> InputAudioBufferCleared: ...
+    @overload
+    async def clear(self, *, wait: Literal[False] = ..., event_id: str | None = ...) -> None: ...
+    async def clear(self, *, wait: bool = False, event_id: str | None = None) -> InputAudioBufferCleared | None:
         """Forgets what was appended and not committed."""
-        await self._send(_event("input_audio_buffer.clear", event_id))
+        return await self._ask(_event("input_audio_buffer.clear", event_id), InputAudioBufferCleared, wait=wait)
 
 
 class OutputAudioBuffer:
     """`connection.output_audio_buffer` (WebRTC and SIP calls only)."""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
-    async def clear(self, *, event_id: str | None = None) -> None:
+    @overload
+    async def clear(self, *, wait: Literal[True], event_id: str | None = ...) -> OutputAudioBufferCleared: ...
+    @overload
+    async def clear(self, *, wait: Literal[False] = ..., event_id: str | None = ...) -> None: ...
+    async def clear(self, *, wait: bool = False, event_id: str | None = None) -> OutputAudioBufferCleared | None:
         """Stops what the service is playing into the call."""
-        await self._send(_event("output_audio_buffer.clear", event_id))
+        return await self._ask(_event("output_audio_buffer.clear", event_id), OutputAudioBufferCleared, wait=wait)
 
 
 class ConversationItems:
     """`connection.conversation.item`"""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
+    @overload
     async def create(
         self,
         item: Item | ItemDict,
         *,
+        wait: Literal[True],
+        previous_item_id: str | None = ...,
+        event_id: str | None = ...,
+        extra: bool = ...,
+    ) -> ConversationItemAdded: ...
+    @overload
+    async def create(
+        self,
+        item: Item | ItemDict,
+        *,
+        wait: Literal[False] = ...,
+        previous_item_id: str | None = ...,
+        event_id: str | None = ...,
+        extra: bool = ...,
+    ) -> None: ...
+    async def create(
+        self,
+        item: Item | ItemDict,
+        *,
+        wait: bool = False,
         previous_item_id: str | None = None,
         event_id: str | None = None,
         extra: bool = False,
-    ) -> None:
+    ) -> ConversationItemAdded | None:
         """Adds *item* after *previous_item_id* (`"root"`: as the first; None: as the last).
 
         An `input_audio` part takes its `audio` as bytes of PCM.
         """
         event = _event("conversation.item.create", event_id, item=item, previous_item_id=previous_item_id)
-        await self._send(event, extra=extra)
+        return await self._ask(event, ConversationItemAdded, wait=wait, extra=extra)
 
-    async def delete(self, item_id: str, *, event_id: str | None = None) -> None:
+    @overload
+    async def delete(
+        self, item_id: str, *, wait: Literal[True], event_id: str | None = ...
+    ) -> ConversationItemDeleted: ...
+    @overload
+    async def delete(self, item_id: str, *, wait: Literal[False] = ..., event_id: str | None = ...) -> None: ...
+    async def delete(
+        self, item_id: str, *, wait: bool = False, event_id: str | None = None
+    ) -> ConversationItemDeleted | None:
         """Removes an item; the service answers with `ConversationItemDeleted`."""
-        await self._send(_event("conversation.item.delete", event_id, item_id=item_id))
+        event = _event("conversation.item.delete", event_id, item_id=item_id)
+        return await self._ask(event, ConversationItemDeleted, wait=wait)
 
-    async def retrieve(self, item_id: str, *, event_id: str | None = None) -> None:
+    @overload
+    async def retrieve(
+        self, item_id: str, *, wait: Literal[True], event_id: str | None = ...
+    ) -> ConversationItemRetrieved: ...
+    @overload
+    async def retrieve(self, item_id: str, *, wait: Literal[False] = ..., event_id: str | None = ...) -> None: ...
+    async def retrieve(
+        self, item_id: str, *, wait: bool = False, event_id: str | None = None
+    ) -> ConversationItemRetrieved | None:
         """Asks for an item as the service has it, sound included: `ConversationItemRetrieved`."""
-        await self._send(_event("conversation.item.retrieve", event_id, item_id=item_id))
+        event = _event("conversation.item.retrieve", event_id, item_id=item_id)
+        return await self._ask(event, ConversationItemRetrieved, wait=wait)
 
+    @overload
     async def truncate(
-        self, item_id: str, *, audio_end_ms: int, content_index: int = 0, event_id: str | None = None
-    ) -> None:
+        self,
+        item_id: str,
+        *,
+        wait: Literal[True],
+        audio_end_ms: int,
+        content_index: int = ...,
+        event_id: str | None = ...,
+    ) -> ConversationItemTruncated: ...
+    @overload
+    async def truncate(
+        self,
+        item_id: str,
+        *,
+        wait: Literal[False] = ...,
+        audio_end_ms: int,
+        content_index: int = ...,
+        event_id: str | None = ...,
+    ) -> None: ...
+    async def truncate(
+        self,
+        item_id: str,
+        *,
+        wait: bool = False,
+        audio_end_ms: int,
+        content_index: int = 0,
+        event_id: str | None = None,
+    ) -> ConversationItemTruncated | None:
         """Cuts what the assistant said to its first *audio_end_ms* milliseconds: what was heard of it."""
-        await self._send(
-            _event(
-                "conversation.item.truncate",
-                event_id,
-                item_id=item_id,
-                content_index=content_index,
-                audio_end_ms=audio_end_ms,
-            )
-        )
+        place = {"item_id": item_id, "content_index": content_index, "audio_end_ms": audio_end_ms}
+        event = _event("conversation.item.truncate", event_id, **place)
+        return await self._ask(event, ConversationItemTruncated, wait=wait)
 
 
 class Conversation:
     """`connection.conversation`"""
 
-    def __init__(self, send: Send) -> None:
-        self.item = ConversationItems(send)
+    def __init__(self, ask: Ask) -> None:
+        self.item = ConversationItems(ask)
 
 
 class Responses:
     """`connection.response`"""
 
-    def __init__(self, send: Send) -> None:
-        self._send = send
+    def __init__(self, ask: Ask) -> None:
+        self._ask = ask
 
+    @overload
+    async def create(
+        self,
+        response: AnyResponseConfig | None = ...,
+        *,
+        wait: Literal[True],
+        event_id: str | None = ...,
+        extra: bool = ...,
+    ) -> ResponseCreated: ...
+    @overload
+    async def create(
+        self,
+        response: AnyResponseConfig | None = ...,
+        *,
+        wait: Literal[False] = ...,
+        event_id: str | None = ...,
+        extra: bool = ...,
+    ) -> None: ...
     async def create(
         self,
         response: AnyResponseConfig | None = None,
         *,
+        wait: bool = False,
         event_id: str | None = None,
         extra: bool = False,
-    ) -> None:
+    ) -> ResponseCreated | None:
         """Asks for a response, with the settings of *response* for this one."""
-        await self._send(_event("response.create", event_id, response=response), extra=extra)
+        event = _event("response.create", event_id, response=response)
+        return await self._ask(event, ResponseCreated, wait=wait, extra=extra)
 
-    async def cancel(self, response_id: str | None = None, *, event_id: str | None = None) -> None:
+    @overload
+    async def cancel(
+        self, response_id: str | None = ..., *, wait: Literal[True], event_id: str | None = ...
+    ) -> ResponseDone: ...
+    @overload
+    async def cancel(
+        self, response_id: str | None = ..., *, wait: Literal[False] = ..., event_id: str | None = ...
+    ) -> None: ...
+    async def cancel(
+        self, response_id: str | None = None, *, wait: bool = False, event_id: str | None = None
+    ) -> ResponseDone | None:
         """Stops the response *response_id*, or the one under way; it ends with `ResponseDone`, `cancelled`."""
-        await self._send(_event("response.cancel", event_id, response_id=response_id))
+        return await self._ask(_event("response.cancel", event_id, response_id=response_id), ResponseDone, wait=wait)

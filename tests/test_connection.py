@@ -819,7 +819,7 @@ async def test_lost_in_the_middle_of_a_response() -> None:
     failed = {"type": "error", "error": {"type": "server_error", "message": "It broke."}}
     error = await lost(*events(SESSION_CREATED, RESPONSE_CREATED, text_delta("Hel"), failed))
     assert (error.code, error.reason) == (1006, "")
-    assert (error.response_cut, error.session_id, error.last_error) == ("resp_1", "sess_1", "It broke.")
+    assert (error.response_cut, error.session_id, error.last_error.error.message) == ("resp_1", "sess_1", "It broke.")
     assert "resp_1" in str(error)
     assert "no close frame" in str(error)
 

@@ -26,6 +26,7 @@ from realtime_azure import (
     ConnectionLost,
     ConnectTimeout,
     CredentialError,
+    EventRejected,
     HandshakeError,
     HostNotFound,
     InvalidEvent,
@@ -424,6 +425,7 @@ ERRORS: list[RealtimeError] = [
     ),
     ConnectionClosed("closed", code=1001, reason="going away"),
     ConnectionLost("gone", code=1011, reason="r", response_cut="resp_1", session_id="s", last_error="e"),
+    EventRejected("no", code="c", kind="invalid_request_error", param="session.type", event_id="event_1"),
     StreamBusy(),
     StreamLapsed(3),
 ]

@@ -40,6 +40,7 @@ FLOORS = {
     "realtime_azure.rest": 3,
     "realtime_azure.streams": 3,
     "realtime_azure.backoff": 2,
+    "realtime_azure.calls": 2,
     "realtime_azure.conversation": 2,
     "realtime_azure.playback": 2,
     "realtime_azure.tools": 2,

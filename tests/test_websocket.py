@@ -619,6 +619,7 @@ async def test_cancelling_the_writers_neighbourhood_does_not_tear_a_frame() -> N
                     finally:
                         with CancelScope(shield=True):
                             wire.gate.set()
+                            await wait_all_tasks_blocked()
                             wire.feed(from_server(close_frame()))
                             await client.websocket.aclose()
 

@@ -156,16 +156,16 @@ def a_variable_needs_its_type(eagerness: Literal["low", "high"]) -> ItemDict:
 
 
 async def a_misspelt_field_is_an_error(connection: Connection) -> None:
-    await connection.session.update({"instruction": "x"})  # type: ignore[arg-type]
-    await connection.session.update({"audio": {"output": {"voise": "ash"}}})  # type: ignore[arg-type]
-    await connection.response.create({"modality": ["text"]})  # type: ignore[arg-type]
+    await connection.session.update({"instruction": "x"})  # type: ignore[call-overload]
+    await connection.session.update({"audio": {"output": {"voise": "ash"}}})  # type: ignore[call-overload]
+    await connection.response.create({"modality": ["text"]})  # type: ignore[call-overload]
 
 
 async def voice_live_has_words_of_its_own(connection: Connection) -> None:
     voice: VoiceDict = {"type": "azure-standard", "name": "en-US-Ava:DragonHDLatestNeural"}
     await connection.session.update({"voice": voice, "turn_detection": {"type": "azure_semantic_vad"}})
     await connection.session.update(VoiceLiveConfig(voice=Voice(type="openai", name="alloy")))
-    await connection.session.update({"voice": {"type": "azure-standard", "nam": "x"}})  # type: ignore[arg-type]
+    await connection.session.update({"voice": {"type": "azure-standard", "nam": "x"}})  # type: ignore[call-overload]
     await connection.send(InputTextDelta(id="item_1", delta="Hel"))
     heard = await connection.wait_for(ResponseAudioTimestampDelta)
     assert_type(heard.audio_offset_ms, int | None)

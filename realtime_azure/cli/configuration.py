@@ -85,7 +85,7 @@ def sources(options: argparse.Namespace, environ: Mapping[str, str] = os.environ
 def _source(option: str, given: str | None, url: str, variables: tuple[str, ...], environ: Mapping[str, str]) -> str:
     if given:
         return option
-    unset = dict.fromkeys((*VERSION_VARIABLES, *VOICE_LIVE_VARIABLES), "1970-01-01")
+    unset: dict[str, str] = dict.fromkeys((*VERSION_VARIABLES, *VOICE_LIVE_VARIABLES), "1970-01-01")
     at = Endpoint.resolve(url, allow_insecure=True, environ=unset)
     in_url = at.deployment is not None if option == "--deployment" else at.api_version != "1970-01-01"
     return "the endpoint's URL" if in_url else next((name for name in variables if environ.get(name)), "nowhere")
