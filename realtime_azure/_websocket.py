@@ -9,6 +9,7 @@ can still be left out. The protocol object (RFC 6455) does no I/O.
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import socket
 from collections import deque
@@ -24,12 +25,14 @@ from anyio import (
     EndOfStream,
     Event,
     aclose_forcefully,
+    current_time,
     move_on_after,
     sleep,
 )
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.lowlevel import checkpoint
 from websockets.client import ClientProtocol
+from websockets.datastructures import Headers
 from websockets.exceptions import InvalidHandshake
 from websockets.extensions import ClientExtensionFactory
 from websockets.frames import CloseCode, Frame, Opcode
@@ -51,6 +54,9 @@ NOT_SENT_LIMIT = 16384
 
 SERVER_MESSAGE_LIMIT = 32 << 20
 """Bytes of one message that a server takes: an append of 15 MiB in base64 fits."""
+
+BODY_TIMEOUT = 2.0
+"""Seconds that the body of a refusal may take; its head has said the most."""
 
 LAST_WORDS = 1.0
 """Seconds for which a peer that no longer takes what is sent may still be heard."""
@@ -419,8 +425,7 @@ async def open_client(
         request.headers[name] = value
     protocol.send_request(request)
     await stream.send(b"".join(protocol.data_to_send()))
-    events = await _first_event(stream, protocol)
-    response, *early = events
+    response, *early = await _answer(stream, protocol)
     if isinstance(response, Response) and response.status_code == 101 and protocol.handshake_exc is None:
         return response, WebSocket(stream, protocol, [frame for frame in early if isinstance(frame, Frame)])
     if isinstance(response, Response) and response.status_code != 101:
@@ -452,6 +457,47 @@ async def answer_request(stream: ByteStream, protocol: ServerProtocol, response:
     if response.status_code != 101:
         return None
     return WebSocket(stream, protocol)
+
+
+async def _answer(stream: ByteStream, protocol: ClientProtocol) -> list[Frame | Request | Response]:
+    """What the server answers. A refusal counts once its head is there: its body may never end, or break off."""
+    came, refused = b"", None
+    with CancelScope() as patience:
+        while True:
+            try:
+                received = await stream.receive(READ_SIZE)
+                protocol.receive_data(received)
+            except EndOfStream:
+                received = b""
+                protocol.receive_eof()
+            except _BROKEN:
+                if refused is None:
+                    raise
+                break
+            if events := protocol.events_received():
+                return list(events)
+            came += received if len(came) < READ_SIZE else b""
+            refused = refusal_in(came)
+            if protocol.handshake_exc is not None:
+                if refused is None:
+                    raise protocol.handshake_exc
+                break
+            if refused is not None:
+                patience.deadline = min(patience.deadline, current_time() + BODY_TIMEOUT)
+    return [refused] if refused is not None else []  # there is one: only then there was a deadline
+
+
+def refusal_in(came: bytes) -> Response | None:
+    """The refusal whose head, and what there is of its body, *came*; None if that is no HTTP, or no refusal."""
+    found = re.match(rb"HTTP/1\.[01] ([2-5][0-9][0-9])[^\r\n]*\r?\n(.*?)\r?\n\r?\n(.*)", came, re.DOTALL)
+    if found is None:
+        return None
+    headers = Headers()
+    for line in found[2].decode("latin-1").splitlines():
+        name, colon, value = line.partition(":")
+        if colon and name.strip():
+            headers[name.strip()] = value.strip()
+    return Response(int(found[1]), "", headers, found[3])
 
 
 async def _first_event(

@@ -434,6 +434,8 @@ async def connect(
         max_message_size=max_message_size,
     )
     _check_numbers(zero_is_well=True, close_timeout=close_timeout, max_retries=max_retries)
+    if math.isinf(close_timeout):
+        raise ConfigurationError("close_timeout: a goodbye that may take for ever cannot be cancelled; give seconds")
     if when_full not in ("wait", "fail"):
         raise ConfigurationError(f"when_full: {when_full!r} is neither 'wait' nor 'fail'")
     if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):

@@ -559,6 +559,41 @@ async def test_a_body_that_never_ends_is_not_read_to_its_end() -> None:
     assert len(str(error)) < 700
 
 
+HEAD = b"HTTP/1.1 403 Forbidden\r\nx-ms-region: East US 2\r\nContent-Length: 500\r\n\r\n"
+SAID = b'{"error":{"code":"403","message":"Access denied."}}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "then"),
+    [
+        pytest.param(HEAD + SAID, "stay", id="stays open in the middle of its body"),
+        pytest.param(HEAD + SAID, "hang up", id="hangs up in the middle of its body"),
+        pytest.param(HEAD + SAID, "reset", id="breaks off in the middle of its body"),
+        pytest.param(HEAD.replace(b"/1.1", b"/1.0") + SAID, "stay", id="speaks HTTP/1.0"),
+        pytest.param(HEAD.replace(b"Content-Length: 500", b"x: y") + SAID, "stay", id="does not say how long it is"),
+    ],
+)
+async def test_a_refusal_counts_whatever_becomes_of_its_body(
+    answer: bytes, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its status says more than that the rest did not come."""
+    monkeypatch.setattr("realtime_azure._websocket.BODY_TIMEOUT", 0.05)
+
+    async def step(peer: Peer) -> None:
+        await peer.answer(answer)
+        match then:
+            case "stay":
+                await peer.gone()
+            case "reset":
+                await peer.reset()
+            case _:
+                pass
+
+    async with receiving(step) as (_, server):
+        error = await refused(server)
+    assert (error.status, error.code, error.message, error.region) == (403, "403", "Access denied.", "East US 2")
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
     lambda inner: (
