@@ -7,33 +7,38 @@ median of alternating rounds. The house rule is at most 45 % of openai's, and th
 
 from __future__ import annotations
 
+import os
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 
 ROUNDS = 15
 LIMIT = 0.45
 MODULES = ("realtime_azure", "realtime_azure.emulator", "openai")
 
 
-def cpu_seconds(statement: str) -> float:
+def cpu_seconds(statement: str, bytecode: str) -> float:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", statement], check=True)
+    # What is installed has been compiled; where nothing writes bytecode, only this package would be compiled each time.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment["PYTHONPYCACHEPREFIX"] = bytecode
+    subprocess.run([sys.executable, "-c", statement], check=True, env=environment)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def measure() -> float:
+def measure(bytecode: str) -> float:
     # openai imports aiohttp where that is installed, as it is for these tests; by itself it does without.
     alone = "import sys; sys.modules['aiohttp'] = None; import "
     statements = {"": "pass"} | {module: alone + module for module in MODULES}
     times: dict[str, list[float]] = {module: [] for module in statements}
     for statement in statements.values():
-        cpu_seconds(statement)  # writes the bytecode
+        cpu_seconds(statement, bytecode)  # writes the bytecode
     for _ in range(ROUNDS):
         for module, statement in statements.items():
-            times[module].append(cpu_seconds(statement))
+            times[module].append(cpu_seconds(statement, bytecode))
     cost = {module: statistics.median(taken) - statistics.median(times[""]) for module, taken in times.items()}
     for module in MODULES:
         share = cost[module] / cost["openai"]
@@ -42,5 +47,6 @@ def measure() -> float:
 
 
 if __name__ == "__main__":
-    if measure() > LIMIT and measure() > LIMIT:
-        sys.exit(f"importing realtime_azure costs more than {LIMIT:.0%} of importing openai")
+    with tempfile.TemporaryDirectory() as bytecode:
+        if measure(bytecode) > LIMIT and measure(bytecode) > LIMIT:
+            sys.exit(f"importing realtime_azure costs more than {LIMIT:.0%} of importing openai")
