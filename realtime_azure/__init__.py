@@ -9,7 +9,7 @@ The house, from the ground up (a module imports from its own floor or below):
     0  errors      every exception that is raised here          hints     what to try after a refusal
     1  endpoint    resource, deployment and dialect → URLs      auth      credentials → headers
        events      the protocol, typed                          audio     arithmetic on samples
-    2  backoff     whether to try again, and when
+    2  backoff     whether to try again, and when               calls     which answer belongs to which call
     3  streams     bounded streams of events
     4  connection  connect() and Connection                     verbs     what can be said on it
     6  emulator    the service, on your desk

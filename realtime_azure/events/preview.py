@@ -295,6 +295,8 @@ def _content_in(dialect: _Dialect, item: Any, where: str, kinds: tuple[str, ...]
         return item
     if item.get("type") not in kinds:
         raise dialect.refusal(f"{where}.type", f"has no {item.get('type')}")
+    if item.get("phase") is not None:
+        raise dialect.refusal(f"{where}.phase")
     content = item.get("content")
     for at, part in enumerate(content if isinstance(content, list) else ()):
         if isinstance(part, Mapping) and part.get("type") not in dialect.content:
