@@ -18,7 +18,7 @@ from inspect import isawaitable, iscoroutinefunction
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 from weakref import WeakValueDictionary
 
-from anyio import Lock, to_thread
+from anyio import CapacityLimiter, Lock, to_thread
 from anyio.lowlevel import RunVar, current_token
 
 from .errors import ConfigurationError, CredentialError
@@ -226,7 +226,8 @@ async def _result(function: Callable[[], Any], *, like: Callable[..., Any]) -> A
         answer = function()
     else:
         # In a tuple: trio takes a bare coroutine from a thread for a mistake.
-        (answer,) = await to_thread.run_sync(lambda: (function(),), abandon_on_cancel=True)
+        # A limiter of its own: one that hangs, and is left, takes no thread away from anybody else.
+        (answer,) = await to_thread.run_sync(lambda: (function(),), abandon_on_cancel=True, limiter=CapacityLimiter(1))
     return await answer if isawaitable(answer) else answer
 
 

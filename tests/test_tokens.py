@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 import anyio
 import pytest
-from anyio import CancelScope, create_task_group, fail_after, to_thread, wait_all_tasks_blocked
+from anyio import CancelScope, create_task_group, fail_after, move_on_after, to_thread, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 from azure.core.credentials import AccessToken, AccessTokenInfo, AzureKeyCredential
 from azure.core.pipeline.transport import TrioRequestsTransport
@@ -30,6 +30,7 @@ from azure.identity import aio as azure_aio
 from websockets.http11 import Request
 
 from realtime_azure import AuthenticationError, ConfigurationError, CredentialError, connect, emulator
+from realtime_azure.auth import BearerToken
 from realtime_azure.emulator import REFUSALS
 
 from .serving import SESSION_CREATED, Peer, Server, serve
@@ -1009,3 +1010,22 @@ async def test_a_function_that_misses_its_event_loop_on_asyncio_is_told_nothing_
     assert isinstance(error.__cause__, RuntimeError)
     assert error.said == "the credential gave no token: RuntimeError: no running event loop"
     assert "trio" not in error.hint
+
+
+async def test_credentials_that_hang_take_no_thread_from_anybody() -> None:
+    """More of them than a loop has threads for; each was left, and hangs on."""
+    released = threading.Event()
+
+    class Hanging:
+        def get_token(self, *_scopes: str) -> Any:
+            released.wait(10)
+            raise RuntimeError("too late")
+
+    try:
+        with fail_after(5):
+            for _ in range(45):
+                with move_on_after(0.005):
+                    await BearerToken(Hanging()).headers()
+            assert await to_thread.run_sync(lambda: "a thread") == "a thread"
+    finally:
+        released.set()
