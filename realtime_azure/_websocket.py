@@ -66,7 +66,8 @@ SENDS_PER_TURN = 32
 
 TEXT = Opcode.TEXT
 _DATA = (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
-_BROKEN = (BrokenResourceError, ClosedResourceError, OSError)
+# EndOfStream is TLS's, on writing too, once it was cut.
+_BROKEN = (BrokenResourceError, ClosedResourceError, EndOfStream, OSError)
 
 
 class _NoSecrets(logging.LoggerAdapter[logging.Logger]):
@@ -271,7 +272,8 @@ class WebSocket:
             if frame.opcode is TEXT and frame.fin:  # nearly all of them
                 messages.append(bytes(frame.data))
             elif frame.opcode in _DATA:
-                self._fragments.append(bytes(frame.data))
+                if frame.data:  # an empty one would only take room
+                    self._fragments.append(bytes(frame.data))
                 if frame.fin:
                     messages.append(b"".join(self._fragments))
                     self._fragments.clear()
@@ -366,8 +368,16 @@ class WebSocket:
                 self._finishing = True  # the answer to the peer's close frame may still have to be written
                 self._work.set()
                 await self._drained.wait()
+                await self._let_it_hang_up()
         finally:  # a Ctrl-C, and asyncio's own cancellation, know no shield; nothing else would end the two tasks
             self._fail(None)
+
+    async def _let_it_hang_up(self) -> None:
+        """Reads on, for nothing, where this side refused: closing with bytes unread is a reset, which overtakes why."""
+        if self.protocol.parser_exc is not None and self.protocol.close_rcvd is None and self._failure is None:
+            with suppress(*_BROKEN):
+                while True:
+                    await self._stream.receive(READ_SIZE)
 
     def _fail(self, failure: BaseException | None) -> None:
         self._failure = self._failure or failure

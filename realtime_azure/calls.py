@@ -34,7 +34,7 @@ from .events import (
 )
 
 UNANSWERED = 64
-"""How many events may be without an answer; older ones are forgotten, for no answer will come."""
+"""How many events may be without an answer; older ones that nobody waits for are forgotten: none will come."""
 
 Key = Callable[[Any], str | None]
 
@@ -95,7 +95,8 @@ def is_answered(kind: str) -> bool:
 class Call:
     """An event that was sent. `settled` is set when there is an `answer` or an `error`, or when none will come."""
 
-    def __init__(self, event: ClientEvent) -> None:
+    def __init__(self, event: ClientEvent, *, awaited: bool) -> None:
+        self.awaited = awaited
         self.kind = event.type
         self.event_id = event.event_id
         self.answer: ServerEvent | None = None
@@ -136,14 +137,16 @@ class Calls:
     """The events of one connection that were sent and not answered yet, in their order."""
 
     def __init__(self) -> None:
-        self._open: deque[Call] = deque(maxlen=UNANSWERED)
+        self._open: deque[Call] = deque()
 
-    def begin(self, event: ClientEvent) -> Call | None:
+    def begin(self, event: ClientEvent, *, awaited: bool = False) -> Call | None:
         """The call that sending *event* is; None if the service does not answer such events. Before it is sent."""
         if event.type not in _ANSWERS:
             return None
-        call = Call(event)
+        call = Call(event, awaited=awaited)
         self._open.append(call)
+        if len(self._open) > UNANSWERED and (oldest := next((each for each in self._open if not each.awaited), None)):
+            self._open.remove(oldest)
         return call
 
     def forget(self, call: Call) -> None:

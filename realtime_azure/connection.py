@@ -248,7 +248,7 @@ class Connection:
         if dialect != "ga":
             translate = to_dated if dialect == "preview" else to_voice_live
             message = to_json(translate(from_json(message), extra=extra))
-        call = self._calls.begin(made)
+        call = self._calls.begin(made, awaited=wait)
         try:
             await self._send(message)
         except BaseException:
@@ -262,8 +262,11 @@ class Connection:
         return said if isinstance(said, answer) else None
 
     async def _answer(self, call: Call) -> ServerEvent:
-        with self._inbox.accompanied():
-            await call.settled.wait()
+        try:
+            with self._inbox.accompanied():
+                await call.settled.wait()
+        finally:
+            call.awaited = False
         if (rejection := call.rejection()) is not None:
             raise rejection
         if call.answer is None:
