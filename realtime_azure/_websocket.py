@@ -46,8 +46,11 @@ READ_SIZE = 65536
 OUTBOX_LIMIT = 1 << 20
 """Bytes that may wait for the network before `send` waits too."""
 
-WRITE_SIZE = 65536
+WRITE_SIZE = 1 << 18
 """Bytes after which what waits for the network is sent, and the rest with the next write."""
+
+HASTY_WRITE_SIZE = 1 << 16
+"""The same where something that waits may grow too old: what is being written cannot be left out any more."""
 
 NOT_SENT_LIMIT = 16384
 """Bytes that the system may hold unsent where messages may grow too old: what it holds cannot be left out any more."""
@@ -106,6 +109,25 @@ class Perishable:
     worth: float
 
 
+class _Signal:
+    """Lets whoever waits look again; while nobody does, it costs nothing: an `Event` is 900 bytes on asyncio."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event: Event | None = None
+
+    def set(self) -> None:
+        if self._event is not None:
+            self._event.set()
+            self._event = None
+
+    async def wait(self) -> None:
+        if self._event is None:
+            self._event = Event()
+        await self._event.wait()
+
+
 class WebSocket:
     """An open websocket, either side. Run `pump` and `drain` beside each other; whoever made *stream* closes it."""
 
@@ -123,19 +145,20 @@ class WebSocket:
         self.outbox: deque[bytes | Perishable] = deque()
         self._stream = stream
         self.protocol = protocol
-        self._early = list(early)
+        self._early = list(early)  # what came with the answer to the handshake
         self._fragments: list[bytes] = []
         self._failure: BaseException | None = None
         self._asked = False
         self._closing: tuple[int, str] | None = None
         self._perishable = 0
         self._sends = 0
-        self._work = Event()  # set when the writer has something to do
-        self._room: Event | None = None  # set when there is room in the outbox, for whoever waits for it
-        self._ended = Event()
+        self._work = _Signal()  # set when the writer has something to do
+        self._room = _Signal()  # set when there is room in the outbox, for whoever waits for it
+        self._ended = _Signal()
         self._finishing = False
         self._close_to_wire = False
-        self._drained = Event()
+        self._drained = False
+        self._left = _Signal()  # set when the writer has left
         self._pong: tuple[bytes, Event, float] | None = None
         self._delivering = False
         # Shields: an outer cancellation must not tear a frame, nor stop the closing handshake.
@@ -158,10 +181,9 @@ class WebSocket:
             self._sends = 0
             await checkpoint()
         while self.unsent > OUTBOX_LIMIT and self._failure is None and self.ending is None:
-            self._room = self._room or Event()
             await self._room.wait()
         if self._failure is not None:
-            await self._ended.wait()  # shortly: then `ending` says why
+            await self.wait_ended()  # shortly: then `ending` says why
 
     def send_nowait(self, message: bytes) -> None:
         """Queues one text message however many are waiting. Raises like `send`."""
@@ -201,7 +223,7 @@ class WebSocket:
             else:
                 kept.append(each)
         self.outbox = kept
-        self._make_room()
+        self._room.set()
 
     def _lose(self, message: Perishable) -> None:
         self._perishable -= 1
@@ -217,11 +239,6 @@ class WebSocket:
         self._close_to_wire = True
         with suppress(OSError):
             own.setsockopt(socket.IPPROTO_TCP, option, NOT_SENT_LIMIT)
-
-    def _make_room(self) -> None:
-        if self._room is not None:
-            self._room.set()
-            self._room = None
 
     async def pump(self, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
         """Reads until the websocket ends, whatever ends it; `ending` then says what did.
@@ -248,7 +265,7 @@ class WebSocket:
 
     async def _read(self, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
         protocol, receive = self.protocol, self._stream.receive
-        frames: list[Frame] = self._early
+        frames, self._early = self._early, []
         while True:
             if frames:
                 messages = self._messages(frames)
@@ -290,13 +307,14 @@ class WebSocket:
                 await self._write()
         except _BROKEN as exc:
             self._failure = exc
-            self._make_room()
+            self._room.set()
             # What the peer said last, why it hangs up perhaps, may still be there to be read.
             with move_on_after(LAST_WORDS, shield=True):
-                await self._ended.wait()
+                await self.wait_ended()
             self._fail(exc)
         finally:
-            self._drained.set()
+            self._drained = True
+            self._left.set()
 
     async def _write(self) -> None:
         while True:
@@ -306,23 +324,23 @@ class WebSocket:
                 await self._stream.send(data)
                 self.bytes_sent += len(data)
                 self.unsent -= taken
-                self._make_room()
+                self._room.set()
             elif self._finishing:
                 return
             else:
-                self._work = Event()
                 await self._work.wait()
 
     def _frame(self) -> int:
         """Frames what waits, as much as one write takes, and the close frame after the last; says how much it was."""
         taken, outbox, protocol = 0, self.outbox, self.protocol
+        most = WRITE_SIZE
         if self._perishable:
             self._leave_out_old()
-            outbox = self.outbox
+            outbox, most = self.outbox, HASTY_WRITE_SIZE
         if outbox and protocol.state is not OPEN:  # the peer has closed: nobody reads it any more
             outbox.clear()
             self.unsent = self._perishable = 0
-        while outbox and taken < WRITE_SIZE:
+        while outbox and taken < most:
             message = outbox.popleft()
             if isinstance(message, Perishable):
                 self._perishable -= 1
@@ -355,7 +373,8 @@ class WebSocket:
 
     async def wait_ended(self) -> None:
         """Returns when the websocket has ended."""
-        await self._ended.wait()
+        while self.ending is None:
+            await self._ended.wait()
 
     async def aclose(self, code: int = 1000, reason: str = "", *, timeout: float = 3.0) -> None:
         """Sends what is queued and a close frame, and waits for the peer's, at most *timeout* seconds in all."""
@@ -364,10 +383,11 @@ class WebSocket:
             self._work.set()
         try:
             with move_on_after(timeout, shield=True):
-                await self._ended.wait()
+                await self.wait_ended()
                 self._finishing = True  # the answer to the peer's close frame may still have to be written
                 self._work.set()
-                await self._drained.wait()
+                while not self._drained:
+                    await self._left.wait()
                 await self._let_it_hang_up()
         finally:  # a Ctrl-C, and asyncio's own cancellation, know no shield; nothing else would end the two tasks
             self._fail(None)
@@ -390,7 +410,7 @@ class WebSocket:
             return
         self.ending = self.foreseen or Ending(1006, "", self._asked, cause=self._failure)
         self._ended.set()
-        self._make_room()
+        self._room.set()
         self._work.set()  # there may be a last frame to send: an answer, or why this side gave up
 
     @property
@@ -505,8 +525,9 @@ def refusal_in(came: bytes) -> Response | None:
     headers = Headers()
     for line in found[2].decode("latin-1").splitlines():
         name, colon, value = line.partition(":")
-        if colon and name.strip():
-            headers[name.strip()] = value.strip()
+        if not colon or not name.strip():
+            return None
+        headers[name.strip()] = value.strip()
     return Response(int(found[1]), "", headers, found[3])
 
 

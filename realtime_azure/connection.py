@@ -444,6 +444,7 @@ async def connect(
     if ssl_context is not None and not isinstance(ssl_context, ssl.SSLContext):
         raise ConfigurationError(f"ssl_context: give an ssl.SSLContext, not {type(ssl_context).__name__}")
     url = target.realtime_url(call_id=call_id, intent=intent, query=query)
+    prepare(voice_live=target.dialect == "voice-live")
     opening = Opening(
         url,
         resolve_credential(api_key, credential, scope=scope or default_scope(target.host)),
@@ -457,7 +458,6 @@ async def connect(
         attempt_timeout=attempt_timeout,
         max_retries=max_retries,
     )
-    prepare(voice_live=target.dialect == "voice-live")
     opened = await opening.open()
     try:
         connection = Connection(
@@ -473,7 +473,9 @@ async def connect(
             finally:
                 await connection.aclose()
     finally:
-        del opening, credential  # Python from 3.12 on may keep this frame until the caller's own ends
+        # What signs in is kept as long as the connection, so that others share its token; but Python from 3.12 on may
+        # keep this frame until the caller's own ends.
+        del opening, credential
         await abandon(opened.stream)
 
 

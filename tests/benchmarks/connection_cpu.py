@@ -1,161 +1,127 @@
-"""CPU per event, beside openai's client: `python tests/benchmarks/connection_cpu.py [EVENTS]`.
+"""CPU per event, beside openai and others: `python -m tests.benchmarks.connection_cpu [--events 2000] [--rounds 5]`.
 
-One raw server in another process floods its clients with audio deltas (4.8 kB of PCM) and text deltas, one to one,
-then swallows as many `input_audio_buffer.append`s. CPU time of the client's process, alternating rounds, medians.
-`bare` is the least that the same protocol object, byte stream and decoder can cost: no connection, no streams.
+A raw server in another process floods its clients with audio deltas (4.8 kB of PCM) and text deltas, one to one,
+then swallows as many `input_audio_buffer.append`s and says when it has the last. CPU time of the client's process, in
+alternating rounds, medians; plain and with TLS. Where uvloop, aiohttp or picows are not installed, they are left out.
 """
 
 from __future__ import annotations
 
-import base64
-import json
-import multiprocessing
-import socket
+import argparse
+import gc
 import statistics
-import sys
-import threading
-import time
-from collections.abc import Awaitable, Callable
-from multiprocessing.connection import Connection as Pipe
+from importlib.metadata import version
 
 import anyio
-from openai import AsyncOpenAI
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Request
-from websockets.server import ServerProtocol
+from anyio.abc import ByteStream
 
-from realtime_azure import connect
 from realtime_azure._dial import dial
-from realtime_azure._websocket import READ_SIZE, open_client
-from realtime_azure.events import ResponseDone, decode
+from realtime_azure._websocket import open_client
+from realtime_azure.events.wire import encode_append
 
-ROUNDS = 7
-PCM = bytes(range(256)) * 19  # 4.8 kB
-WHERE = {"response_id": "resp_1", "item_id": "item_1", "output_index": 0, "content_index": 0}
+from .clients import CLIENTS, COMMIT, LOOPS, Target, certificates, installed, loops, run
+from .raw_server import PCM, running, serve_floods
 
-
-def flood(events: int) -> bytes:
-    """The frames of *events* deltas and a `response.done`."""
-    sound = base64.b64encode(PCM).decode()
-    audio = {"type": "response.output_audio.delta", "event_id": "event_1", **WHERE, "delta": sound}
-    text = {"type": "response.output_text.delta", "event_id": "event_2", **WHERE, "delta": " hello"}
-    pair = b"".join(Frame(Opcode.TEXT, json.dumps(each).encode()).serialize(mask=False) for each in (audio, text))
-    done = json.dumps({"type": "response.done", "response": {"id": "resp_1", "status": "completed"}}).encode()
-    return pair * (events // 2) + Frame(Opcode.TEXT, done).serialize(mask=False)
+Times = dict[tuple[str, str], tuple[float, float]]
 
 
-def serve(events: int, port: Pipe) -> None:
-    frames = flood(events)
-
-    def answer(peer: socket.socket) -> None:
-        protocol = ServerProtocol(max_size=None)
-        with peer:
-            while data := peer.recv(1 << 16):
-                protocol.receive_data(data)
-                for event in protocol.events_received():
-                    if isinstance(event, Request):
-                        protocol.send_response(protocol.accept(event))
-                    elif isinstance(event, Frame) and b"response.create" in bytes(event.data)[:200]:
-                        peer.sendall(frames)
-                peer.sendall(b"".join(protocol.data_to_send()))
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port.send(listener.getsockname()[1])
-        while True:
-            peer, _ = listener.accept()
-            threading.Thread(target=answer, args=(peer,), daemon=True).start()
-
-
-async def ours(port: int, events: int) -> tuple[float, float]:
-    async with connect(f"http://127.0.0.1:{port}", deployment="d", api_version="v1", api_key="k") as connection:
-        await connection.response.create()
-        start = time.process_time()
-        async for event in connection:
-            if isinstance(event, ResponseDone):
-                break
-        received = time.process_time() - start
-        start = time.process_time()
-        for _ in range(events):
-            await connection.input_audio_buffer.append(PCM)
-        sent = time.process_time() - start
-    return received, sent
-
-
-async def bare(port: int, events: int) -> tuple[float, float]:
-    url = f"ws://127.0.0.1:{port}/openai/v1/realtime?model=d"
-    async with await dial(url) as stream:
-        _, websocket = await open_client(stream, url, {}, max_message_size=1 << 24)
-        assert websocket is not None
-        protocol = websocket.protocol
-        protocol.send_text(b'{"type":"response.create"}')
-        await stream.send(b"".join(protocol.data_to_send()))
-        start = time.process_time()
-        more = True
-        while more:
-            protocol.receive_data(await stream.receive(READ_SIZE))
-            for frame in protocol.events_received():
-                assert isinstance(frame, Frame)
-                more = not isinstance(decode(bytes(frame.data)), ResponseDone)
-        received = time.process_time() - start
-        start = time.process_time()
-        for _ in range(events):
-            protocol.send_text(
-                json.dumps({"type": "input_audio_buffer.append", "audio": base64.b64encode(PCM).decode()}).encode()
-            )
-            await stream.send(b"".join(protocol.data_to_send()))
-        return received, time.process_time() - start
-
-
-async def openai(port: int, events: int) -> tuple[float, float]:
-    async with (
-        AsyncOpenAI(
-            base_url=f"http://127.0.0.1:{port}/v1", websocket_base_url=f"ws://127.0.0.1:{port}/v1", api_key="k"
-        ) as client,
-        client.realtime.connect(model="d") as connection,
-    ):
-        await connection.response.create()
-        start = time.process_time()
-        async for event in connection:
-            if event.type == "response.output_audio.delta":
-                base64.b64decode(event.delta)
-            if event.type == "response.done":
-                break
-        received = time.process_time() - start
-        start = time.process_time()
-        for _ in range(events):
-            await connection.input_audio_buffer.append(audio=base64.b64encode(PCM).decode())
-        return received, time.process_time() - start
-
-
-Run = Callable[[int, int], Awaitable[tuple[float, float]]]
-CLIENTS: dict[str, tuple[Run, str]] = {
-    "realtime_azure, asyncio": (ours, "asyncio"),
-    "realtime_azure, trio": (ours, "trio"),
-    "bare, asyncio": (bare, "asyncio"),
-    "bare, trio": (bare, "trio"),
-    "openai": (openai, "asyncio"),
-}
-
-
-def main(events: int) -> None:
-    here, there = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(events, there), daemon=True)
-    server.start()
-    port = here.recv()
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in CLIENTS}
-    for _ in range(ROUNDS):
-        for name, (run, backend) in CLIENTS.items():
-            times[name].append(anyio.run(run, port, events, backend=backend))
-    server.terminate()
-    medians = {
-        name: [statistics.median(each[way] for each in rounds) / events * 1e6 for way in (0, 1)]
-        for name, rounds in times.items()
+def measure(target: Target, events: int, rounds: int, only: str) -> Times:
+    """The medians, in seconds per event: to receive one, to send one."""
+    there = loops()
+    chosen = [
+        (name, client, loop)
+        for name, (client, run_on, module) in CLIENTS.items()
+        if installed(module) and (only in name or name == "openai")
+        for loop in run_on
+        if loop in there and (name != "openai" or loop == "asyncio" or not only)
+    ]
+    taken: dict[tuple[str, str], list[tuple[float, float]]] = {(name, loop): [] for name, _, loop in chosen}
+    for _ in range(rounds):
+        for name, client, loop in chosen:
+            gc.collect()
+            taken[name, loop].append(run(client, loop, target, events))
+    return {
+        key: (
+            statistics.median(each[0] for each in all_) / events,
+            statistics.median(each[1] for each in all_) / events,
+        )
+        for key, all_ in taken.items()
     }
-    print(f"{'CPU per event':<26}{'receive':>10}{'openai /':>10}{'append':>10}{'openai /':>10}")
-    for name, (receive, send) in medians.items():
-        ratios = [medians["openai"][0] / receive, medians["openai"][1] / send]
-        print(f"{name:<26}{receive:7.1f} µs{ratios[0]:9.1f}x{send:7.1f} µs{ratios[1]:9.1f}x")
+
+
+def show(heading: str, times: Times) -> None:
+    receive, send = times["openai", "asyncio"]
+    print(f"\n{heading:<30}{'receive':>10}{'openai /':>10}{'/ bare':>8}{'append':>10}{'openai /':>10}{'/ bare':>8}")
+    for (name, loop), (received, sent) in times.items():
+        least = times.get(("bare Sans-I/O loop", loop), (0, 0))
+        above = [f"{took / low:.2f}" if low else "" for took, low in zip((received, sent), least, strict=True)]
+        print(
+            f"{name + ', ' + loop:<30}{received * 1e6:7.1f} µs{receive / received:9.1f}x{above[0]:>8}"
+            f"{sent * 1e6:7.1f} µs{send / sent:9.1f}x{above[1]:>8}"
+        )
+
+
+class Counted(ByteStream):
+    """A byte stream that counts what is written to it."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+        self.writes = 0
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        return await self._stream.receive(max_bytes)
+
+    async def send(self, item: bytes) -> None:
+        self.writes += 1
+        await self._stream.send(item)
+
+    async def send_eof(self) -> None:
+        await self._stream.send_eof()
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def appends_per_write(target: Target, events: int) -> float:
+    """How many appends leave in one write when a task sends as fast as it can."""
+    committed = anyio.Event()
+
+    async def deliver(messages: list[bytes]) -> None:
+        if any(b"input_audio_buffer.committed" in message for message in messages):
+            committed.set()
+
+    async with Counted(await dial(target.url, ssl_context=target.tls)) as stream:
+        _, websocket = await open_client(stream, target.url, {}, max_message_size=1 << 20)
+        assert websocket is not None
+        stream.writes = 0
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(websocket.pump, deliver)
+            tasks.start_soon(websocket.drain)
+            for _ in range(events):
+                await websocket.send(encode_append(PCM))
+            await websocket.send(COMMIT)
+            await committed.wait()
+            await websocket.aclose()
+    return events / stream.writes
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", default="", help="clients of this name, beside openai")
+    options = parser.parse_args()
+    absent = [name for name, (_, _, module) in CLIENTS.items() if not installed(module)]
+    absent += [name for name in ("uvloop", "trio") if not installed(name)]
+    print(f"websockets {version('websockets')}, openai {version('openai')}", *(f"; no {name}" for name in absent))
+    with running(serve_floods, None, options.events) as (port, _):
+        show("plain", measure(Target(port), options.events, options.rounds, options.only))
+        counts = [anyio.run(appends_per_write, Target(port), options.events, **LOOPS[loop]) for loop in loops()]
+        print("appends in one write:", ", ".join(f"{n:.1f} ({loop})" for n, loop in zip(counts, loops(), strict=True)))
+    certificate, context = certificates()
+    with running(serve_floods, certificate, options.events) as (port, _):
+        show("TLS", measure(Target(port, context), options.events, options.rounds, options.only))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 4000)
+    main()
