@@ -3,7 +3,7 @@
 One task reads (`pump`), one writes (`drain`), one asks whether the peer is still there (`keepalive`). `send` puts
 a whole message in the outbox and returns, so that a cancelled send is wholly queued or not at all; the writer owns
 the socket, frames what has gathered, and sends it in one system call. Until then, what has grown too old on the way
-can still be left out. The protocol object (RFC 6455) does no I/O.
+can still be left out. The protocol object (RFC 6455) does no I/O, and sees every frame but the plainest (`_cut`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import secrets
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
@@ -67,7 +67,11 @@ LAST_WORDS = 1.0
 SENDS_PER_TURN = 32
 """How many frames one task may queue before the others, the writer among them, have their turn."""
 
+PLAIN = 0x81
+"""The first byte of a text frame that is a whole message, without extensions."""
+
 TEXT = Opcode.TEXT
+_SWITCHING = re.compile(rb"HTTP/1\.[01] 101\b")
 _DATA = (Opcode.CONT, Opcode.TEXT, Opcode.BINARY)
 # EndOfStream is TLS's, on writing too, once it was cut.
 _BROKEN = (BrokenResourceError, ClosedResourceError, EndOfStream, OSError)
@@ -129,10 +133,18 @@ class _Signal:
 
 
 class WebSocket:
-    """An open websocket, either side. Run `pump` and `drain` beside each other; whoever made *stream* closes it."""
+    """An open websocket, either side. Run `pump` and `drain` beside each other; whoever made *stream* closes it.
+
+    With *plain_limit*, plain frames of at most so many bytes are read past *protocol*, which speaks no extension then.
+    """
 
     def __init__(
-        self, stream: ByteStream, protocol: ClientProtocol | ServerProtocol, early: Iterable[Frame] = ()
+        self,
+        stream: ByteStream,
+        protocol: ClientProtocol | ServerProtocol,
+        early: bytes = b"",
+        *,
+        plain_limit: int = 0,
     ) -> None:
         self.ending: Ending | None = None
         self.latency: float | None = None
@@ -145,8 +157,12 @@ class WebSocket:
         self.outbox: deque[bytes | Perishable] = deque()
         self._stream = stream
         self.protocol = protocol
-        self._early = list(early)  # what came with the answer to the handshake
+        self._early = early  # what came with the answer to the handshake
+        self._plain_limit = plain_limit
+        self._rest = b""  # the beginning of a frame, of which the protocol knows nothing yet
+        self._owed = 0  # bytes of a large frame that the protocol is in the middle of
         self._fragments: list[bytes] = []
+        self._fragmented = False
         self._failure: BaseException | None = None
         self._asked = False
         self._closing: tuple[int, str] | None = None
@@ -249,6 +265,8 @@ class WebSocket:
             try:
                 await self._read(deliver)
             except EndOfStream:
+                if self._rest:
+                    self.protocol.receive_data(self._rest)
                 self.protocol.receive_eof()
             except _BROKEN as exc:
                 self._failure = exc
@@ -265,30 +283,72 @@ class WebSocket:
 
     async def _read(self, deliver: Callable[[list[bytes]], Awaitable[None]]) -> None:
         protocol, receive = self.protocol, self._stream.receive
-        frames, self._early = self._early, []
+        take = self._cut if self._plain_limit else self._parse
+        received, self._early = self._early, b""
         while True:
-            if frames:
-                messages = self._messages(frames)
-                if protocol.writes:  # a pong, or the answer to a close frame
-                    self._work.set()
-                if messages:
-                    self._delivering = True
-                    await deliver(messages)
-                    self._delivering = False
+            self.bytes_received += len(received)
+            messages = take(received)
+            if protocol.writes:  # a pong, or the answer to a close frame
+                self._work.set()
+            if messages:
+                self.messages_received += len(messages)
+                self._delivering = True
+                await deliver(messages)
+                self._delivering = False
             if protocol.close_rcvd is not None or protocol.parser_exc is not None:
                 return
             received = await receive(READ_SIZE)
-            self.bytes_received += len(received)
-            protocol.receive_data(received)
-            frames = protocol.events_received()  # type: ignore[assignment]  # after the handshake, all are frames
+
+    def _cut(self, received: bytes) -> list[bytes]:
+        """The messages in *received*: those that are one plain frame each by ourselves, all else by the protocol.
+
+        Nearly all that a service sends is an unmasked text frame of its own (RFC 6455 §5.2), for which the protocol
+        object takes as long as decoding the event does. It gets every other frame, whole, in its place.
+        """
+        data, self._rest = self._rest + received if self._rest else received, b""
+        messages: list[bytes] = []
+        at, end, limit, protocol = min(self._owed, len(data)), len(data), self._plain_limit, self.protocol
+        if at:  # the protocol is in the middle of a large frame
+            self._owed -= at
+            messages += self._parse(data[:at])
+        while at < end and protocol.close_rcvd is None and protocol.parser_exc is None:
+            start = at + 2
+            size = data[at + 1] if start <= end else 0
+            if size == 126:
+                start = at + 4
+                size = data[at + 2] << 8 | data[at + 3] if start <= end else 0
+            elif size == 127:
+                start = at + 10
+                size = int.from_bytes(data[at + 2 : start], "big")
+            elif size > 127:  # masked, which no server may do: the protocol will say so
+                return messages + self._parse(data[at:])
+            stop = start + size
+            if stop > end:
+                if start > end or size <= READ_SIZE:
+                    self._rest = data[at:]
+                else:
+                    self._owed = stop - end
+                    messages += self._parse(data[at:])
+                break
+            if data[at] == PLAIN and size <= limit and not self._fragmented:
+                messages.append(data[start:stop])
+            else:
+                messages += self._parse(data[at:stop])
+            at = stop
+        return messages
+
+    def _parse(self, received: bytes) -> list[bytes]:
+        self.protocol.receive_data(received)
+        return self._messages(self.protocol.events_received())  # type: ignore[arg-type]  # by now, all are frames
 
     def _messages(self, frames: list[Frame]) -> list[bytes]:
         """The messages that *frames* complete, in order; text and binary alike."""
         messages: list[bytes] = []
         for frame in frames:
-            if frame.opcode is TEXT and frame.fin:  # nearly all of them
+            if frame.opcode is TEXT and frame.fin:
                 messages.append(bytes(frame.data))
             elif frame.opcode in _DATA:
+                self._fragmented = not frame.fin
                 if frame.data:  # an empty one would only take room
                     self._fragments.append(bytes(frame.data))
                 if frame.fin:
@@ -297,7 +357,6 @@ class WebSocket:
             elif frame.opcode is Opcode.PONG and self._pong and self._pong[0] == frame.data:
                 self.latency = monotonic() - self._pong[2]
                 self._pong[1].set()
-        self.messages_received += len(messages)
         return messages
 
     async def drain(self) -> None:
@@ -455,12 +514,12 @@ async def open_client(
         request.headers[name] = value
     protocol.send_request(request)
     await stream.send(b"".join(protocol.data_to_send()))
-    response, *early = await _answer(stream, protocol)
-    if isinstance(response, Response) and response.status_code == 101 and protocol.handshake_exc is None:
-        return response, WebSocket(stream, protocol, [frame for frame in early if isinstance(frame, Frame)])
-    if isinstance(response, Response) and response.status_code != 101:
+    response, early = await _answer(stream, protocol)
+    if response.status_code != 101:
         return response, None
-    raise protocol.handshake_exc or InvalidHandshake("unexpected answer")
+    if protocol.handshake_exc is not None:
+        raise protocol.handshake_exc
+    return response, WebSocket(stream, protocol, early, plain_limit=0 if protocol.extensions else max_message_size)
 
 
 def _deflate() -> list[ClientExtensionFactory]:
@@ -489,32 +548,38 @@ async def answer_request(stream: ByteStream, protocol: ServerProtocol, response:
     return WebSocket(stream, protocol)
 
 
-async def _answer(stream: ByteStream, protocol: ClientProtocol) -> list[Frame | Request | Response]:
-    """What the server answers. A refusal counts once its head is there: its body may never end, or break off."""
-    came, refused = b"", None
+async def _answer(stream: ByteStream, protocol: ClientProtocol) -> tuple[Response, bytes]:
+    """What the server answers, and what came after it if that is a 101.
+
+    A refusal counts once its head is there: its body may never end, or break off.
+    """
+    came, early, refused = b"", b"", None
     with CancelScope() as patience:
-        while True:
+        while protocol.handshake_exc is None:
             try:
                 received = await stream.receive(READ_SIZE)
-                protocol.receive_data(received)
-            except EndOfStream:
-                received = b""
-                protocol.receive_eof()
-            except _BROKEN:
-                if refused is None:
+                came += received
+                early = _feed(protocol, came, received)
+            except _BROKEN as exc:
+                if refused is None and not isinstance(exc, EndOfStream):
                     raise
-                break
-            if events := protocol.events_received():
-                return list(events)
-            came += received if len(came) < READ_SIZE else b""
+                protocol.receive_eof()
+            for response in protocol.events_received():
+                if isinstance(response, Response):  # nothing else can be the first
+                    return response, early
             refused = refusal_in(came)
-            if protocol.handshake_exc is not None:
-                if refused is None:
-                    raise protocol.handshake_exc
-                break
             if refused is not None:
                 patience.deadline = min(patience.deadline, current_time() + BODY_TIMEOUT)
-    return [refused] if refused is not None else []  # there is one: only then there was a deadline
+    if refused is not None:
+        return refused, b""
+    raise protocol.handshake_exc or InvalidHandshake("unexpected answer")
+
+
+def _feed(protocol: ClientProtocol, came: bytes, received: bytes) -> bytes:
+    """Gives *protocol* what was *received* but for what lies beyond the head of a 101, which it returns."""
+    early = came.partition(b"\r\n\r\n")[2] if _SWITCHING.match(came) else b""
+    protocol.receive_data(received[: len(received) - len(early)])
+    return early
 
 
 def refusal_in(came: bytes) -> Response | None:
@@ -531,9 +596,7 @@ def refusal_in(came: bytes) -> Response | None:
     return Response(int(found[1]), "", headers, found[3])
 
 
-async def _first_event(
-    stream: ByteStream, protocol: ClientProtocol | ServerProtocol
-) -> list[Frame | Request | Response]:
+async def _first_event(stream: ByteStream, protocol: ServerProtocol) -> list[Frame | Request | Response]:
     while True:
         try:
             protocol.receive_data(await stream.receive(READ_SIZE))

@@ -500,4 +500,6 @@ def _bytes_per_ms(session: AnySession) -> float:
     said = audio.input.format if audio and audio.input else None
     if said is None:
         return 48.0
-    return _BYTES_PER_MS.get(said.type) or 2 * (said.rate or 24000) / 1000
+    rate = said.rate or 24000
+    rate = rate if 0 < rate < 1_000_000 else 24000  # whatever the service says, this must not end the connection
+    return _BYTES_PER_MS.get(said.type) or 2 * rate / 1000

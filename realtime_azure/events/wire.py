@@ -16,7 +16,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from ..errors import InvalidEvent
 from ._base import OTHER, Event
 from .client import ClientEvent, InputAudioBufferAppend, KnownClientEvent, TaggedClientEvent
-from .parts import ITEM_KINDS, OtherItem
+from .parts import ITEM_KINDS, OtherItem, PreviewSession, Session
 from .preview import VOICE_LIVE_CLIENT_TYPES, VOICE_LIVE_SERVER_TYPES, in_ga
 from .server import ServerEvent, TaggedServerEvent, UnknownEvent
 from .settings import TOOL_KINDS, OtherTool
@@ -39,6 +39,9 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 Bytes = bytes | bytearray | memoryview
 """What is taken where PCM is asked for."""
+
+LONGEST = 14_000
+"""Bits of the longest integer that Python, pydantic and most others read or write: some 4200 digits."""
 
 Path = tuple[int | str, ...]
 
@@ -69,6 +72,8 @@ def prepare(*, voice_live: bool = False) -> None:
     _SERVER.rebuild()
     _CLIENT.rebuild()
     UnknownEvent.model_rebuild()
+    for session in (PreviewSession, Session):  # the first event of a dated connection is asked for its GA view
+        session.model_rebuild()
     if voice_live:
         _voice_live()
 
@@ -119,7 +124,7 @@ def _salvage(message: bytes) -> ServerEvent:
             _set(event, "_problems", tuple(problems.values()))
             return event
         if found is None:
-            return _unknown(fields)
+            return _unknown(fields, *problems.values(), *(["unknown type"] if problems else ()))
         if () in found:  # what the class cannot do without, as a delta its payload, is not there
             needed = found[()]
             lost = problems.pop((needed.partition(":")[0],), needed)
@@ -222,7 +227,7 @@ def checked(event: ClientEvent | Mapping[str, Any], *, extra: bool = False, voic
         plain = _plain(event, "")
         if isinstance(event, Event):
             plain["type"] = event.type
-        own = voice_live and (plain.get("type") in VOICE_LIVE_CLIENT_TYPES or not in_ga(plain))
+        own = voice_live and (_is_voice_lives(plain.get("type")) or not in_ga(plain))
         adapter = _voice_live().client if own else _CLIENT
         made: ClientEvent = adapter.validate_python(plain, extra="allow" if extra else "forbid")
     except ValidationError as exc:
@@ -238,6 +243,11 @@ def checked(event: ClientEvent | Mapping[str, Any], *, extra: bool = False, voic
         problem = f"{made.type}: {'; '.join(wrong)}"
     # Not in the except: pydantic's error holds the values, somebody's voice perhaps, and would go along as the context.
     raise InvalidEvent(problem)
+
+
+def _is_voice_lives(kind: Any) -> bool:
+    """Whether *kind*, which may be anything, is the type of an event that only Voice Live takes."""
+    return isinstance(kind, str) and kind in VOICE_LIVE_CLIENT_TYPES
 
 
 def _not_listed(value: Any, path: str) -> Iterator[str]:
@@ -311,15 +321,23 @@ def _plain(value: Any, path: str) -> Any:
             given = {name: getattr(value, name) for name in value.model_fields_set} | (value.model_extra or {})
             return _plain(given, path)
         case Mapping():
-            return {name: _plain(each, f"{path}.{name}" if path else str(name)) for name, each in value.items()}
+            return {name: _plain(each, _below(path, name)) for name, each in value.items()}
         case list() | tuple():
             return [_plain(each, f"{path}.{at}") for at, each in enumerate(value)]
         case bytearray() | memoryview():
             return bytes(value)
         case float() if not math.isfinite(value):
             raise InvalidEvent(f"{path}: {value} is not a number that JSON can say")
+        case int() if value.bit_length() > LONGEST:
+            raise InvalidEvent(f"{path}: this number is longer than any reader takes")
         case _:
             return value
+
+
+def _below(path: str, name: Any) -> str:
+    if isinstance(name, int) and name.bit_length() > LONGEST:
+        raise InvalidEvent(f"{path or 'the event'}: a field is named by text, not by a number")
+    return f"{path}.{name}" if path else str(name)
 
 
 def _explain(event: dict[str, Any], error: ValidationError) -> str:
@@ -329,7 +347,7 @@ def _explain(event: dict[str, Any], error: ValidationError) -> str:
         kind, loc = problem["type"], problem["loc"]
         if kind in _TAG_ERRORS:
             name = event.get("type", "an event without a type")
-            reason = ": only Voice Live has it" if name in VOICE_LIVE_CLIENT_TYPES else ""
+            reason = ": only Voice Live has it" if _is_voice_lives(name) else ""
             return f"{name!r} is not an event that can be sent{reason}"
         if kind == "extra_forbidden" and OTHER in loc:  # not the field is wrong, the kind is
             where = _path_in(event, loc[1 : loc.index(OTHER)])
