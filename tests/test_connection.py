@@ -303,6 +303,21 @@ async def test_a_secure_turn_with_websockets_own_server() -> None:
             assert len(delta.delta) == 100_000
 
 
+@pytest.mark.parametrize("rate", [-8000, 0, 10**300])
+async def test_a_session_whose_rate_is_impossible_is_a_session(rate: int) -> None:
+    sound = {"input": {"format": {"type": "audio/pcm", "rate": rate}}}
+
+    async def script(peer: Peer) -> None:
+        await peer.accept({**SESSION_CREATED, "session": {"type": "realtime", "id": "sess_1", "audio": sound}})
+        while (frame := await peer.frame()).opcode is Opcode.TEXT:
+            pass
+        await peer.send(frame)
+
+    async with connected(script) as connection:
+        assert isinstance(await connection.receive(), SessionCreated)
+        assert await connection.input_audio_buffer.append(VOICE, max_age=1.0) == 0
+
+
 async def test_an_untrusted_server_gets_no_key() -> None:
     peers: list[Peer] = []
 

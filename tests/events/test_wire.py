@@ -311,6 +311,14 @@ def test_half_an_emoji_does_not_hide_the_event(text: str) -> None:
     assert any("surrogate" in problem for problem in event.problems)
 
 
+def test_half_an_emoji_in_what_is_newer_is_named_beside_the_type() -> None:
+    event = decode(b'{"type":"response.newer","note":"\\ud83d"}')
+    assert isinstance(event, UnknownEvent)
+    assert event.type == "response.newer"
+    assert any("surrogate" in problem for problem in event.problems)
+    assert "unknown type" in event.problems
+
+
 # Sound.
 
 

@@ -443,6 +443,7 @@ def test_a_model_inside_a_mapping_is_checked_too(event: dict[str, Any]) -> None:
 
 CIRCLE: dict[str, Any] = {}
 CIRCLE["again"] = CIRCLE
+ENDLESS = 10**5000
 
 
 @pytest.mark.parametrize(
@@ -452,8 +453,23 @@ CIRCLE["again"] = CIRCLE
         {"type": SESSION_OF, "session": {"tools": [{"type": "function", "name": "f", "parameters": {"x": object()}}]}},
         {"type": SESSION_OF, "session": {"prompt": {"variables": b"\xff"}}},
         {"type": SESSION_OF, "session": {"prompt": CIRCLE}},
+        {"type": SESSION_OF, "session": {"max_output_tokens": ENDLESS}},
+        {"type": SESSION_OF, "session": {ENDLESS: 1}},
+        {"type": SESSION_OF, ENDLESS: 1},
+        {"type": []},
+        {"type": {}},
     ],
-    ids=["half an emoji", "an object", "bytes", "a circle"],
+    ids=[
+        "half an emoji",
+        "an object",
+        "bytes",
+        "a circle",
+        "an endless number",
+        "a field named by one",
+        "at the top",
+        "a type that is a list",
+        "a type that is an object",
+    ],
 )
 def test_what_json_cannot_say_is_an_invalid_event(event: dict[str, Any]) -> None:
     with pytest.raises(InvalidEvent):
