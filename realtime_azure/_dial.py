@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from anyio import BrokenResourceError, EndOfStream, Lock, aclose_forcefully, connect_tcp
+from anyio import BrokenResourceError, EndOfStream, Event, Lock, aclose_forcefully, connect_tcp
 from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 
@@ -90,9 +90,22 @@ class OneAtATime(ByteStream):
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
         self._sending = Lock()
+        self._receiving = False
+        self._received: Event | None = None
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
-        return await self._stream.receive(max_bytes)
+        if self._receiving:  # a writer in the middle of a new TLS handshake: the reader gets what it waits for
+            self._received = self._received or Event()
+            await self._received.wait()
+            return b""
+        self._receiving = True
+        try:
+            return await self._stream.receive(max_bytes)
+        finally:
+            self._receiving = False
+            if self._received is not None:
+                self._received.set()
+                self._received = None
 
     async def send(self, item: bytes) -> None:
         async with self._sending:

@@ -20,6 +20,7 @@ from time import monotonic
 
 from anyio import (
     BrokenResourceError,
+    BusyResourceError,
     CancelScope,
     ClosedResourceError,
     EndOfStream,
@@ -63,6 +64,9 @@ BODY_TIMEOUT = 2.0
 
 LAST_WORDS = 1.0
 """Seconds for which a peer that no longer takes what is sent may still be heard."""
+
+UNSENT_PONGS = 1000
+"""Answers to pings that may wait for the network before reading stops."""
 
 SENDS_PER_TURN = 32
 """How many frames one task may queue before the others, the writer among them, have their turn."""
@@ -161,7 +165,7 @@ class WebSocket:
         self._plain_limit = plain_limit
         self._rest = b""  # the beginning of a frame, of which the protocol knows nothing yet
         self._owed = 0  # bytes of a large frame that the protocol is in the middle of
-        self._fragments: list[bytes] = []
+        self._fragments = bytearray()
         self._fragmented = False
         self._failure: BaseException | None = None
         self._asked = False
@@ -278,6 +282,7 @@ class WebSocket:
         """Closes because of this side itself; what was not sent yet is not sent any more."""
         self._failure = Behind(reason)
         self.outbox.clear()
+        self.unsent = self._perishable = 0
         if self.protocol.state is OPEN:
             self.protocol.send_close(CloseCode.POLICY_VIOLATION, reason)
 
@@ -297,6 +302,8 @@ class WebSocket:
                 self._delivering = False
             if protocol.close_rcvd is not None or protocol.parser_exc is not None:
                 return
+            while len(protocol.writes) > UNSENT_PONGS and self._failure is None and self.ending is None:
+                await self._room.wait()  # a peer that pings and does not read: let it wait
             received = await receive(READ_SIZE)
 
     def _cut(self, received: bytes) -> list[bytes]:
@@ -349,10 +356,9 @@ class WebSocket:
                 messages.append(bytes(frame.data))
             elif frame.opcode in _DATA:
                 self._fragmented = not frame.fin
-                if frame.data:  # an empty one would only take room
-                    self._fragments.append(bytes(frame.data))
+                self._fragments += frame.data  # not a list: tiny ones would take thirty times their length
                 if frame.fin:
-                    messages.append(b"".join(self._fragments))
+                    messages.append(bytes(self._fragments))
                     self._fragments.clear()
             elif frame.opcode is Opcode.PONG and self._pong and self._pong[0] == frame.data:
                 self.latency = monotonic() - self._pong[2]
@@ -454,7 +460,7 @@ class WebSocket:
     async def _let_it_hang_up(self) -> None:
         """Reads on, for nothing, where this side refused: closing with bytes unread is a reset, which overtakes why."""
         if self.protocol.parser_exc is not None and self.protocol.close_rcvd is None and self._failure is None:
-            with suppress(*_BROKEN):
+            with suppress(*_BROKEN, BusyResourceError):  # or two tasks close
                 while True:
                     await self._stream.receive(READ_SIZE)
 
@@ -476,7 +482,7 @@ class WebSocket:
     def foreseen(self) -> Ending | None:
         """How it will end, though what came before the end may not have been delivered yet; None if that is open."""
         protocol = self.protocol
-        if protocol.close_rcvd is not None:
+        if protocol.close_rcvd is not None and (protocol.parser_exc is None or self._asked):
             return Ending(protocol.close_rcvd.code, protocol.close_rcvd.reason, self._asked)
         if isinstance(self._failure, Behind):
             return Ending(CloseCode.POLICY_VIOLATION, str(self._failure), asked=False, cause=self._failure)
@@ -584,11 +590,11 @@ def _feed(protocol: ClientProtocol, came: bytes, received: bytes) -> bytes:
 
 def refusal_in(came: bytes) -> Response | None:
     """The refusal whose head, and what there is of its body, *came*; None if that is no HTTP, or no refusal."""
-    found = re.match(rb"HTTP/1\.[01] ([2-5][0-9][0-9])[^\r\n]*\r?\n(.*?)\r?\n\r?\n(.*)", came, re.DOTALL)
+    found = re.match(rb"HTTP/1\.[01] ([2-5][0-9][0-9])[^\r\n]*(.*?)\r?\n\r?\n(.*)", came, re.DOTALL)
     if found is None:
         return None
     headers = Headers()
-    for line in found[2].decode("latin-1").splitlines():
+    for line in found[2].decode("latin-1").split("\n")[1:]:  # not splitlines: latin-1 has more ends of lines
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             return None

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, overload
 
 from anyio import BrokenResourceError
+from anyio.lowlevel import checkpoint
 from pydantic_core import from_json, to_json
 
 from ._handshake import Opened, Opening, fit_headers, fit_subprotocols
@@ -43,7 +44,7 @@ from .events import (
 )
 from .events.preview import to_dated, to_voice_live
 from .events.wire import Bytes, checked, dump, encode_append, prepare
-from .streams import EventStream, Inbox, InboxFull, Subscription
+from .streams import EventStream, Inbox, InboxFull, Subscription, check_types
 from .verbs import (
     Conversation,
     InputAudioBuffer,
@@ -62,6 +63,9 @@ E3 = TypeVar("E3", bound=ServerEvent)
 E4 = TypeVar("E4", bound=ServerEvent)
 
 _NOTED = frozenset({SessionCreated, SessionUpdated, ResponseCreated, ResponseDone, ErrorEvent}) | ANSWERS
+BATCH = 256
+"""Messages that are decoded before others have their turn."""
+
 _BYTES_PER_MS = {"audio/pcmu": 8, "audio/pcma": 8}  # G.711 at 8 kHz; PCM16 is two bytes for each sample
 
 
@@ -195,7 +199,9 @@ class Connection:
         It holds at most *limit* bytes (the connection's `inbox_limit` if None); one that is full because nobody
         reads it lapses, and holds up nobody else.
         """
-        return Subscription(self._inbox, types or (Event,), limit)
+        if limit is not None:
+            _check_numbers(limit=limit)
+        return Subscription(self._inbox, check_types(types or (Event,)), limit)
 
     async def wait_for(self, type: type[E1], *, where: Callable[[E1], bool] | None = None) -> E1:  # noqa: A002
         """The first event of *type* for which *where* holds; it is taken away from no stream.
@@ -203,7 +209,7 @@ class Connection:
         Looks first at what the main stream has not handed out yet, then waits. Raises `ConnectionClosed` or
         `ConnectionLost` if the connection ends before, and whatever *where* raises.
         """
-        return await self._inbox.wait_for((type,), where)
+        return await self._inbox.wait_for(check_types((type,)), where)
 
     # Sending
 
@@ -247,11 +253,16 @@ class Connection:
         message = dump(made)
         if dialect != "ga":
             translate = to_dated if dialect == "preview" else to_voice_live
-            message = to_json(translate(from_json(message), extra=extra))
-        call = self._calls.begin(made, awaited=wait)
+            try:
+                plain = from_json(message)
+            except ValueError:
+                raise InvalidEvent(f"{made.type}: an event cannot be nested so deep") from None
+            message = to_json(translate(plain, extra=extra))
+        await self._websocket.wait_room()
+        call = self._calls.begin(made, awaited=wait)  # now, with nothing to wait for: calls are in the wire's order
         try:
-            await self._send(message)
-        except BaseException:
+            self._send_nowait(message)
+        except ConnectionClosed:
             if call is not None:
                 self._calls.forget(call)
             raise
@@ -290,8 +301,12 @@ class Connection:
         return self._audio_lost_before - before
 
     async def _send(self, message: bytes) -> None:
+        await self._websocket.wait_room()
+        self._send_nowait(message)
+
+    def _send_nowait(self, message: bytes) -> None:
         try:
-            await self._websocket.send(message)
+            self._websocket.send_nowait(message)
         except BrokenResourceError:
             error = self._ended()
             raise error from error.__cause__
@@ -314,6 +329,10 @@ class Connection:
         self._calls.end()
 
     async def _deliver(self, messages: list[bytes]) -> None:
+        while len(messages) > BATCH:  # small ones: others have their turn in between
+            await self._deliver(messages[:BATCH])
+            await checkpoint()
+            messages = messages[BATCH:]
         events = [decode(message) for message in messages]
         for event in events:
             if type(event) in _NOTED:  # isinstance is slow here: pydantic's classes are abstract base classes
@@ -482,7 +501,8 @@ async def connect(
 def _check_numbers(*, zero_is_well: bool = False, **numbers: Any) -> None:
     """Raises `ConfigurationError` for what is no number in *numbers*, or negative, or 0 (unless *zero_is_well*)."""
     for name, value in numbers.items():
-        real = isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+        real = isinstance(value, int | float) and not isinstance(value, bool)
+        real = real and not (isinstance(value, float) and math.isnan(value))
         if not real or value < 0 or (value == 0 and not zero_is_well):
             raise ConfigurationError(
                 f"{name}: {value!r} is not a number {'of 0 or more' if zero_is_well else 'above 0'}"

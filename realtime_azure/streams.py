@@ -9,6 +9,7 @@ how many events it dropped, to whoever reads it next.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
@@ -30,6 +31,12 @@ SECONDS_PER_TURN = 0.005
 
 LAPSE_AFTER = 2.0
 """Seconds without a read after which a full main stream counts as one that nobody reads, if others wait."""
+
+SMALL = 256
+"""A full stream holds no more events than if each were so long: an empty one takes three times as much memory."""
+
+FEW = 4096
+"""So many events always fit, if their bytes do."""
 
 Ended = Callable[[], ConnectionClosed]
 """Makes the error that says how the connection ended: a new one for each caller, for each has its own traceback."""
@@ -67,7 +74,7 @@ class EventStream(Generic[E]):
         event = self._events.popleft()
         self._reads += 1
         self._size -= len(event.raw)
-        if self._held is not None and self._size <= self._limit // 2:
+        if self._held is not None and self._size <= self._limit // 2:  # `deliver` looks again whether it is full
             self._held.set()
         return event
 
@@ -132,7 +139,7 @@ class Feed(EventStream[E]):
     @property
     def full(self) -> bool:
         """Whether it holds as many bytes as it may; one delivery may go beyond."""
-        return self._size >= self._limit
+        return self._size >= self._limit or len(self._events) >= max(FEW, self._limit // SMALL)
 
     @property
     def attended(self) -> bool:
@@ -213,6 +220,12 @@ class InboxFull(Exception):
     """Nobody reads, and waiting for it was not chosen."""
 
 
+def check_types(types: tuple[type[E], ...]) -> tuple[type[E], ...]:
+    """*types*; raises `TypeError` here, at the caller's, not in the task that reads, where it would end everything."""
+    isinstance(None, types)
+    return types
+
+
 class Inbox:
     """What a connection has received: the main stream, the subscriptions, and those who wait for one event."""
 
@@ -245,9 +258,11 @@ class Inbox:
     async def _make_room(self) -> None:
         room, reads = self.main.hold(), self.main.reads
         if not self._has_company():
-            if self._fails and not self.main.attended:
+            with move_on_after(LAPSE_AFTER if self._fails else math.inf):
+                if not self._fails or self.main.attended:  # woken, it may still come to read
+                    await room.wait()
+            if self._fails and self.main.full and self.main.reads == reads:
                 raise InboxFull(f"{self.main.size} bytes wait to be read, of {self._limit} that may")
-            await room.wait()
         elif not reads and not self.main.attended:
             self.main.lapse()
         else:
@@ -318,16 +333,20 @@ class Inbox:
 
 
 class Subscription(Generic[E]):
-    """`async with` it for a stream of its own, which lives as long as the block."""
+    """`async with` it, once at a time, for a stream of its own, which lives as long as the block."""
 
     def __init__(self, inbox: Inbox, types: tuple[type[E], ...], limit: int | None) -> None:
         self._open = partial(inbox.add, types, limit)
         self._close = inbox.remove
-        self._streams: list[Feed[E]] = []
+        self._stream: Feed[E] | None = None
 
     async def __aenter__(self) -> EventStream[E]:
-        self._streams.append(self._open())
-        return self._streams[-1]
+        if self._stream is not None:
+            raise StreamBusy
+        self._stream = self._open()
+        return self._stream
 
     async def __aexit__(self, *_: object) -> None:
-        self._close(self._streams.pop())
+        if self._stream is not None:
+            self._close(self._stream)
+            self._stream = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from ast import literal_eval
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def ended(process: subprocess.Popen[str]) -> Said:
 
 
 def test_the_examples_are_there() -> None:
-    assert {"ask.py", "trio_assistant.py", "stream_pipeline.py"} <= set(NAMES)
+    assert {"ask.py", "print_events.py", "trio_assistant.py", "stream_pipeline.py"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -83,6 +84,15 @@ def test_ask_takes_a_question_of_ones_own(said: dict[str, Said]) -> None:
     assert (code, err) == (0, "")
     assert "I heard you speak" in out
     assert "(0.0 s" not in out
+
+
+def test_print_events_prints_the_stream(said: dict[str, Said]) -> None:
+    lines = said["print_events.py"][1].splitlines()
+    assert lines[0] == "session.created"
+    assert re.fullmatch(r"response\.done +completed", lines[-1])
+    words = [line.split(maxsplit=1)[1] for line in lines if line.startswith("response.output_audio_transcript.delta")]
+    assert "".join(map(literal_eval, words)) == "This is the emulator. I read your message of one word."
+    assert any(re.fullmatch(r"response\.output_audio\.delta +4800 bytes", line) for line in lines)
 
 
 def test_trio_assistant_holds_a_conversation(said: dict[str, Said]) -> None:

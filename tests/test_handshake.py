@@ -555,7 +555,7 @@ async def test_a_body_that_never_ends_is_not_read_to_its_end() -> None:
     async with receiving(step) as (desk, server):
         error = await refused(server)
         assert desk.visits == 1
-    assert f"127.0.0.1:{server.port} " in str(error)
+    assert isinstance(error, PermissionDenied)
     assert len(str(error)) < 700
 
 

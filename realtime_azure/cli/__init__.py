@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import RealtimeError
-from . import ask, doctor, emulate
+from . import ask, doctor, emulate, events
 from .exit_codes import exit_code
 from .screen import printable
 
@@ -45,4 +45,5 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_to(commands)
     doctor.add_to(commands)
     emulate.add_to(commands)
+    events.add_to(commands)
     return parser

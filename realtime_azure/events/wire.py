@@ -366,6 +366,8 @@ def encode_append(audio: Bytes, event_id: str | None = None) -> bytes:
         raise InvalidEvent(f"input_audio_buffer.append: audio must be bytes of PCM, not {kind}; base64 is done here")
     head = b'{"type":"input_audio_buffer.append",'
     if event_id is not None:
+        if not isinstance(event_id, str):
+            raise InvalidEvent(f"input_audio_buffer.append: event_id is text, not {type(event_id).__name__}")
         head += b'"event_id":' + json.dumps(event_id).encode() + b","
     if isinstance(audio, memoryview) and not audio.c_contiguous:
         audio = audio.tobytes()
