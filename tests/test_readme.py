@@ -33,7 +33,7 @@ QUOTED: list[str] = re.findall(r"`([^`\n]+)`", PROSE)
 def commands() -> list[list[str]]:
     """What is behind `realtime-azure` wherever the README runs it."""
     lines = [*"\n".join(SHELL).splitlines(), *QUOTED]
-    found = [re.search(r"(?:^|[ /])realtime-azure ((?:ask|emulate)\b[^#`]*)", line) for line in lines]
+    found = [re.search(r"(?:^|[ /])realtime-azure ((?:ask|emulate|events)\b[^#`]*)", line) for line in lines]
     return [shlex.split(match[1]) for match in found if match]
 
 
@@ -140,7 +140,7 @@ def test_the_commands_it_shows_are_understood(
 
 
 def test_it_shows_both_commands() -> None:
-    assert {command[0] for command in COMMANDS} == {"ask", "emulate"}
+    assert {command[0] for command in COMMANDS} == {"ask", "emulate", "events"}
 
 
 @pytest.mark.parametrize("option", sorted(set(re.findall(r"(?<![\w-])--[a-z-]+", PROSE))))
@@ -148,7 +148,7 @@ def test_the_options_it_speaks_of_are_there(option: str, capsys: pytest.CaptureF
     if option in {"--extra", "--python"}:  # uv's and pip's
         return
     helped = ""
-    for command in ("ask", "emulate"):
+    for command in ("ask", "emulate", "events"):
         with pytest.raises(SystemExit):
             main([command, "--help"])
         helped += capsys.readouterr().out
