@@ -559,6 +559,78 @@ def test_without_an_endpoint_it_is_said_what_to_set(doctor: Doctor, monkeypatch:
     assert outcome["credential"].ok is True
 
 
+# Voice Live
+
+LIVE_VERSION = "2026-07-15"
+LIVE = [name for name in PLAIN if name != "other form"]
+"""What is checked at an endpoint of Voice Live, which has one form only."""
+
+
+@pytest.fixture
+def live(emulate: Emulate, configure: Configure, monkeypatch: pytest.MonkeyPatch) -> emulator.Emulator:
+    """An emulator, configured as a user of Voice Live would; the variables of the others are set to theirs."""
+    service = emulate()
+    configure(f"{service.url}/voice-live")
+    monkeypatch.setenv("AZURE_VOICELIVE_API_VERSION", LIVE_VERSION)
+    return service
+
+
+def test_an_endpoint_of_voice_live_is_well(doctor: Doctor, live: emulator.Emulator) -> None:
+    outcome = doctor()
+    assert (outcome.code, outcome.err, outcome.wrong) == (0, "", [])
+    assert list(outcome.checks) == LIVE
+    assert f"endpoint {live.url} (AZURE_OPENAI_ENDPOINT)" in outcome["configuration"].said
+    assert f"api_version {LIVE_VERSION} (AZURE_VOICELIVE_API_VERSION)" in outcome["configuration"].said
+    assert outcome["rest"].ok is None
+    assert "Voice Live has none" in outcome["rest"].said
+    assert outcome["handshake"].said.startswith(f"/voice-live/realtime ({LIVE_VERSION})")
+    assert outcome["deployment"].said.startswith("gpt-realtime is gpt-realtime")
+    assert outcome["session"].said.startswith("session.created, sess_")
+    assert "This is the emulator" in outcome["turn"].said
+
+
+def test_json_of_voice_live(doctor: Doctor, live: emulator.Emulator) -> None:
+    outcome = doctor("--json", "--endpoint", f"{live.url}/voice-live/realtime?model=gpt-realtime")
+    assert (outcome.code, outcome.json["ok"]) == (0, True)
+    assert list(outcome.checks) == LIVE
+    assert "api_version 2026-07-15 (AZURE_VOICELIVE_API_VERSION)" in outcome["configuration"].said
+    assert "deployment gpt-realtime (the endpoint's URL)" in outcome["configuration"].said
+    assert outcome["session"].facts["model"] == "gpt-realtime"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "source"),
+    [
+        (["--api-version", "2025-10-01"], "", "2025-10-01 (--api-version)"),
+        ([], "?api-version=2025-10-01", "2025-10-01 (the endpoint's URL)"),
+    ],
+)
+def test_where_the_version_of_voice_live_comes_from(
+    doctor: Doctor, live: emulator.Emulator, configure: Configure, *, arguments: list[str], path: str, source: str
+) -> None:
+    configure(f"{live.url}/voice-live{path}")
+    outcome = doctor(*arguments)
+    assert outcome.code == 0
+    assert f"api_version {source}" in outcome["configuration"].said
+
+
+def test_voice_live_without_its_own_version_says_which_variable(
+    doctor: Doctor, live: emulator.Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`OPENAI_API_VERSION` is set, and is not its."""
+    monkeypatch.delenv("AZURE_VOICELIVE_API_VERSION")
+    outcome = doctor()
+    assert (outcome.code, outcome.wrong) == (2, ["configuration"])
+    assert "AZURE_VOICELIVE_API_VERSION" in outcome["configuration"].said
+
+
+def test_a_model_that_voice_live_does_not_have(doctor: Doctor, live: emulator.Emulator) -> None:
+    outcome = doctor("--endpoint", f"{live.url}/voice-live", "--deployment", "gpt-fake")
+    assert (outcome.code, outcome.wrong) == (3, ["handshake", "deployment"])
+    assert outcome["handshake"].said.startswith(f"/voice-live/realtime ({LIVE_VERSION})")
+    assert "gpt-fake" in outcome["deployment"].said
+
+
 @pytest.mark.parametrize(
     ("variable", "check", "says"),
     [

@@ -22,7 +22,10 @@ from websockets.frames import Frame, Opcode
 
 from realtime_azure import emulator
 from realtime_azure.cli import main
-from realtime_azure.cli.events import Errand, client_event, is_of, json_line
+from realtime_azure.cli.errand import Errand
+from realtime_azure.cli.events import is_of
+from realtime_azure.cli.outgoing import client_event
+from realtime_azure.cli.showing import json_line
 from realtime_azure.errors import InvalidEvent
 from realtime_azure.events import decode
 
