@@ -526,6 +526,144 @@ def test_what_is_not_realtime_is_asked_of_the_resource_of_translations_too() -> 
     assert TRANSLATIONS.deployment_url("chat/completions") == f"https://{HOST}/openai/v1/chat/completions"
 
 
+# Voice Live.
+
+FOUNDRY = "contoso.services.ai.azure.com"
+LIVE_VERSION = "2026-07-15"
+LIVE = Endpoint(host=FOUNDRY, api_version=LIVE_VERSION, deployment="gpt-realtime", protocol="voice-live")
+LIVE_URL = f"wss://{FOUNDRY}/voice-live/realtime?api-version={LIVE_VERSION}&model=gpt-realtime"
+LIVE_ENVIRONMENT = {"AZURE_VOICELIVE_API_VERSION": LIVE_VERSION}
+
+
+def test_voice_live_has_a_path_and_versions_of_its_own() -> None:
+    assert LIVE.realtime_url() == LIVE_URL
+    assert (LIVE.dialect, LIVE.dated, LIVE.origin) == ("voice-live", False, f"https://{FOUNDRY}")
+
+
+@pytest.mark.parametrize("scheme", ["https", "wss"])
+@pytest.mark.parametrize(
+    "path", ["/voice-live", "/voice-live/", "/voice-live/realtime", "/voice-live/realtime/", "//voice-live//realtime"]
+)
+def test_the_path_says_that_it_is_voice_live(scheme: str, path: str) -> None:
+    given = f"{scheme}://{FOUNDRY}{path}"
+    assert Endpoint.resolve(given, deployment="gpt-realtime", api_version=LIVE_VERSION, environ={}) == LIVE
+    assert url_of(given, {**LIVE_ENVIRONMENT, "AZURE_OPENAI_DEPLOYMENT": "gpt-realtime"}) == LIVE_URL
+    assert url_of(f"{given}?api-version={LIVE_VERSION}&model=gpt-realtime") == LIVE_URL
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (
+            "https://swedencentral.api.cognitive.microsoft.com/voice-live/realtime",
+            "wss://swedencentral.api.cognitive.microsoft.com/voice-live/realtime?",
+        ),
+        ("http://127.0.0.1:8090/voice-live", "ws://127.0.0.1:8090/voice-live/realtime?"),
+        ("https://gw.azure-api.net/team/voice-live", "wss://gw.azure-api.net/team/voice-live/realtime?"),
+        ("https://gw.azure-api.net/voice-live?code=k", "wss://gw.azure-api.net/voice-live/realtime?code=k&"),
+    ],
+)
+def test_voice_live_is_wherever_its_path_is(given: str, wanted: str) -> None:
+    made = url_of(given, LIVE_ENVIRONMENT, deployment="m")
+    assert made == f"{wanted}api-version={LIVE_VERSION}&model=m"
+
+
+def test_voice_live_comes_from_the_environment_too() -> None:
+    environ = {**LIVE_ENVIRONMENT, "AZURE_OPENAI_ENDPOINT": f"https://{FOUNDRY}/voice-live"}
+    assert Endpoint.from_env(deployment="gpt-realtime", environ=environ) == LIVE
+
+
+def test_what_is_said_beats_the_version_variable_of_voice_live() -> None:
+    given = f"https://{FOUNDRY}/voice-live"
+    assert "api-version=2025-10-01&" in url_of(given, LIVE_ENVIRONMENT, deployment="m", api_version="2025-10-01")
+    in_url = f"{given}?api-version=2026-01-01-preview"
+    assert "api-version=2026-01-01-preview&" in url_of(in_url, LIVE_ENVIRONMENT, deployment="m")
+    said = refusal(in_url, LIVE_ENVIRONMENT, deployment="m", api_version="2025-10-01")
+    assert said == "api_version: '2025-10-01' was passed, but the endpoint's URL says '2026-01-01-preview'"
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_VERSION", "AZURE_OPENAI_API_VERSION"])
+def test_the_versions_of_the_others_are_not_voice_lives(name: str) -> None:
+    """Somebody who has set one for `/openai` would be refused by the service, and not know why."""
+    for version in ("v1", DATED):
+        said = refusal(f"https://{FOUNDRY}/voice-live", {name: version}, deployment="m")
+        assert said == (
+            "api_version: Voice Live has dated versions, such as '2026-07-15'; pass it, or set "
+            "AZURE_VOICELIVE_API_VERSION"
+        )
+    made = url_of(f"https://{FOUNDRY}", {name: "v1", **LIVE_ENVIRONMENT}, deployment="m")
+    assert made == f"wss://{FOUNDRY}/openai/v1/realtime?model=m"
+
+
+@pytest.mark.parametrize("version", ["v1", "latest", "2026-7-15", "2026-07-15-beta"])
+def test_what_is_no_version_of_voice_live_is_refused(version: str) -> None:
+    said = refusal(f"https://{FOUNDRY}/voice-live", deployment="m", api_version=version)
+    assert said == f"api_version: Voice Live has dated versions, such as '2026-07-15'; {version!r} is none of them"
+    assert said == refusal(LIVE, api_version=version)
+    assert said == refusal(f"https://{FOUNDRY}/voice-live", {"AZURE_VOICELIVE_API_VERSION": version}, deployment="m")
+    with pytest.raises(ConfigurationError, match="Voice Live has dated versions"):
+        replace(LIVE, api_version=version)
+
+
+def test_voice_live_needs_a_model_or_an_agent() -> None:
+    assert refusal(replace(LIVE, deployment=None)).startswith(
+        "no deployment: pass deployment='NAME' or set AZURE_OPENAI"
+    )
+
+
+@pytest.mark.parametrize("name", ["agent-name", "agent_id"])
+def test_an_agent_of_voice_live_needs_no_model(name: str) -> None:
+    bare = replace(LIVE, deployment=None)
+    query = {name: "concierge", "agent-project-name": "front desk"}
+    pairs = f"{name}=concierge&agent-project-name=front%20desk&api-version={LIVE_VERSION}"
+    assert bare.realtime_url(query=query) == f"wss://{FOUNDRY}/voice-live/realtime?{pairs}"
+    given = f"https://{FOUNDRY}/voice-live?{name}=concierge&agent-project-name=front%20desk"
+    assert url_of(given, LIVE_ENVIRONMENT) == f"wss://{FOUNDRY}/voice-live/realtime?{pairs}"
+    assert LIVE.realtime_url(query=query) == f"wss://{FOUNDRY}/voice-live/realtime?{pairs}&model=gpt-realtime"
+
+
+@pytest.mark.parametrize("endpoint", [V1, OLD])
+def test_the_others_need_a_deployment_whatever_agent_is_named(endpoint: Endpoint) -> None:
+    query = {"agent-name": "concierge"}
+    assert "=rt" in endpoint.realtime_url(query=query)
+    with pytest.raises(ConfigurationError, match=r"^no deployment: "):
+        replace(endpoint, deployment=None).realtime_url(query=query)
+
+
+@pytest.mark.parametrize("name", ["call_id", "intent"])
+def test_voice_live_has_neither_calls_nor_intents(name: str) -> None:
+    arguments: dict[str, Any] = {name: "x"}
+    with pytest.raises(ConfigurationError, match=f"^{name}: Voice Live has none; end the endpoint after /openai/v1$"):
+        LIVE.realtime_url(**arguments)
+    assert f"leave {name} out of the URL" in refusal(f"{LIVE_URL}&{name}=x")
+
+
+@pytest.mark.parametrize("name", ["api-version", "model", "Model", "deployment"])
+def test_more_query_cannot_override_what_an_endpoint_of_voice_live_sets(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^query: {name} is set by the endpoint"):
+        LIVE.realtime_url(query={name: "x"})
+
+
+def test_voice_live_has_no_other_calls() -> None:
+    says = r"^endpoint: Voice Live has no REST calls; end the endpoint before /voice-live$"
+    with pytest.raises(ConfigurationError, match=says):
+        LIVE.resource_url("models")
+    with pytest.raises(ConfigurationError, match=says):
+        LIVE.deployment_url("chat/completions")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/voice-live/sessions", "/voice-live/realtime/calls", "/voice-live/openai", "/voice-live-2", "/voice-lives"],
+)
+def test_a_path_that_only_begins_like_voice_lives_is_not_voice_live(path: str) -> None:
+    """It belongs to a gateway."""
+    made = Endpoint.resolve(f"https://gw.azure-api.net{path}", deployment="rt", api_version="v1", environ={})
+    assert made.dialect == "ga"
+    prefix = path.removesuffix("/openai")
+    assert made.realtime_url() == f"wss://gw.azure-api.net{prefix}/openai/v1/realtime?model=rt"
+
+
 # The other calls.
 
 GATEWAY = Endpoint(host="gw.azure-api.net", api_version=DATED, deployment="rt", prefix="/team", query=(("code", "k="),))
@@ -1088,6 +1226,20 @@ def test_an_endpoint_of_translations_reads_its_own_url(endpoint: Endpoint) -> No
     assert Endpoint.resolve(url, allow_insecure=not endpoint.secure, environ={}) == endpoint
     scheme = "wss" if endpoint.secure else "ws"
     check_url(url, scheme=scheme, host=endpoint.host, prefix=endpoint.prefix, query=endpoint.query)
+
+
+@given(
+    endpoint=ENDPOINTS.map(
+        lambda endpoint: replace(endpoint, api_version=LIVE_VERSION, protocol="voice-live"),
+    )
+)
+def test_an_endpoint_of_voice_live_reads_its_own_url(endpoint: Endpoint) -> None:
+    url = endpoint.realtime_url()
+    assert Endpoint.resolve(url, allow_insecure=not endpoint.secure, environ={}) == endpoint
+    parts = urlsplit(url)
+    assert (parts.netloc, parts.path) == (endpoint.host, f"{endpoint.prefix}/voice-live/realtime")
+    ours = [("api-version", LIVE_VERSION), ("model", endpoint.deployment)]
+    assert parse_qsl(parts.query, keep_blank_values=True) == [*endpoint.query, *ours]
 
 
 @given(

@@ -96,6 +96,7 @@ def _unpack(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def turn(text: str) -> Iterator[ClientEvent]:
+    """What says *text* in writing, and asks for an answer."""
     content = [{"type": "input_text", "text": text}]
     yield checked(
         {

@@ -17,11 +17,12 @@ from websockets.datastructures import Headers
 from websockets.exceptions import InvalidStatus
 from websockets.http11 import Request, Response
 
-from realtime_azure import ConnectError, HandshakeError, NotFound, RateLimited, TlsError, connect
+from realtime_azure import AuthenticationError, ConnectError, HandshakeError, NotFound, RateLimited, TlsError, connect
 from realtime_azure.emulator import REFUSALS, Emulator, serve
 from realtime_azure.emulator.handshake import Admitted, Door
 from realtime_azure.errors import Refusal
 from realtime_azure.events import SessionCreated
+from realtime_azure.events.voice_live import VoiceLiveSession
 
 from ..serving import Certificates
 
@@ -280,8 +281,21 @@ async def test_a_refusal_is_for_whoever_comes() -> None:
 
 # What is decided, without a socket
 
-PATHS = st.sampled_from(["/openai/realtime", "/openai/v1/realtime", *MODELS, "/", "//["]) | st.text()
-QUERIES = st.sampled_from(["", "?model=mine", "?deployment=mine&api-version=2025-04-01-preview", "?model="]) | st.text()
+LIVE = "/voice-live/realtime"
+LIVE_VERSION = "2026-07-15"
+PATHS = st.sampled_from(["/openai/realtime", "/openai/v1/realtime", LIVE, *MODELS, "/", "//["]) | st.text()
+QUERIES = (
+    st.sampled_from(
+        [
+            "",
+            "?model=mine",
+            "?deployment=mine&api-version=2025-04-01-preview",
+            f"?model=mine&api-version={LIVE_VERSION}",
+            "?model=",
+        ]
+    )
+    | st.text()
+)
 SIGN_INS = st.sampled_from(["a-key", "Bearer a-key", "bearer a-key", "Bearer", ""]) | st.text(
     st.characters(min_codepoint=33, max_codepoint=126)
 )
@@ -307,6 +321,71 @@ def test_only_a_key_that_is_right_opens_the_door(target: str, headers: list[tupl
     bearers = [token for scheme, _, token in tokens if scheme.lower() == "bearer"]
     assert (keys or bearers) == ["a-key"]
     assert isinstance(said, Response) or said.deployment == "mine"
+    assert isinstance(said, Response) or said.dialect == dialect_of(target)
+
+
+def dialect_of(target: str) -> str | None:
+    paths = {"/openai/realtime": "preview", "/openai/v1/realtime": "ga", LIVE: "voice-live"}
+    return paths.get(target.partition("?")[0].partition("#")[0])
+
+
+def signed_in(target: str) -> Any:
+    headers = Headers()
+    headers["api-key"] = "a-key"
+    return Door("a-key", ["mine"]).examine(Request(target, headers))
+
+
+@pytest.mark.parametrize(
+    ("target", "dialect"),
+    [
+        ("/openai/v1/realtime?model=mine", "ga"),
+        (f"/openai/realtime?api-version={DATED}&deployment=mine", "preview"),
+        (f"{LIVE}?api-version={LIVE_VERSION}&model=mine", "voice-live"),
+    ],
+)
+def test_the_path_says_which_dialect_is_spoken(target: str, dialect: Any) -> None:
+    assert signed_in(target) == Admitted("mine", dialect)
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        (f"{LIVE}?model=mine", "no_such_path"),  # as of a dated path without its version
+        (f"{LIVE}?api-version={LIVE_VERSION}", "no_deployment"),
+        (f"{LIVE}?api-version={LIVE_VERSION}&model=", "no_deployment"),
+        (f"{LIVE}?api-version={LIVE_VERSION}&model=yours", "no_such_deployment"),
+        (f"/voice-live?api-version={LIVE_VERSION}&model=mine", "no_such_path"),
+        (f"/voice-live/models?api-version={LIVE_VERSION}", "no_such_path"),
+    ],
+)
+def test_what_is_not_let_in_to_voice_live(target: str, name: str) -> None:
+    assert signed_in(target) == REFUSALS[name]
+
+
+async def test_voice_live_is_let_in_with_a_key_or_a_token_and_refused_like_the_others() -> None:
+    async with serve(deployments=["mine"], api_key="a-key") as emulator:
+
+        def open_live(**options: Any) -> Any:
+            chosen: dict[str, Any] = {"deployment": "mine", "api_version": LIVE_VERSION, "max_retries": 0, **options}
+            return connect(f"{emulator.url}/voice-live", **chosen)
+
+        with fail_after(5):
+            for signing_in in ({"api_key": "a-key"}, {"credential": "a-key"}):
+                async with open_live(**signing_in) as connection:
+                    created = await connection.receive()
+                    assert isinstance(created, SessionCreated)
+                    assert isinstance(created.session, VoiceLiveSession)
+            with pytest.raises(AuthenticationError):
+                async with open_live(api_key="wrong"):
+                    pytest.fail("it connected")
+            with pytest.raises(NotFound) as caught:
+                async with open_live(api_key="a-key", deployment="yours"):
+                    pytest.fail("it connected")
+            assert caught.value.code == "DeploymentNotFound"
+            emulator.refuse(REFUSALS["too_many"])
+            with pytest.raises(RateLimited):
+                async with open_live(api_key="a-key"):
+                    pytest.fail("it connected")
 
 
 # openai's own client

@@ -9,9 +9,12 @@ from typing import Any, get_args
 from realtime_azure.events import ClientEvent, KnownServerEvent, ServerEvent
 from realtime_azure.events._base import Part
 from realtime_azure.events.preview import SERVER_NAMES
+from realtime_azure.events.voice_live import VoiceLiveClientEvent, VoiceLiveServerEvent
 
 SERVER_CLASSES: tuple[type[Any], ...] = get_args(KnownServerEvent)
 CLIENT_CLASSES: tuple[type[Any], ...] = get_args(ClientEvent)
+VOICE_LIVE_SERVER_CLASSES: tuple[type[Any], ...] = get_args(VoiceLiveServerEvent)
+VOICE_LIVE_CLIENT_CLASSES: tuple[type[Any], ...] = get_args(VoiceLiveClientEvent)
 SOUND = bytes(range(240, 256)) + b"\x00\x01"
 WIRE_SOUND = base64.b64encode(SOUND).decode()
 assert set("+/") & set(WIRE_SOUND)  # else the alphabets would not be told apart
@@ -476,6 +479,313 @@ DATED_MESSAGES = [
     if message["type"] in SERVER_NAMES and "mcp" not in str(message.get("item", {}).get("type"))
 ]
 EVERY_MESSAGE = [*MESSAGES, *DATED_MESSAGES]
+
+# Azure Voice Live: what only it says, and what it says otherwise than the others.
+
+VOICE_LIVE_SESSION: dict[str, Any] = {
+    "id": "sess_V1",
+    "object": "realtime.session",
+    "model": "gpt-realtime",
+    "expires_at": 1784668572,
+    "modalities": ["text", "audio", "animation", "avatar"],
+    "instructions": "Antworte k\u00fcrzer, bitte.",
+    "voice": {
+        "type": "azure-personal",
+        "name": "en-US-Ava:DragonHDLatestNeural",
+        "endpoint_id": "0f6c",
+        "model": "DragonLatestNeural",
+        "temperature": 0.8,
+        "custom_lexicon_url": "https://example.com/lexicon.xml",
+        "custom_text_normalization_url": "https://example.com/normal.xml",
+        "prefer_locales": ["en-GB"],
+        "locale": "en-US",
+        "style": "cheerful",
+        "pitch": "+10%",
+        "rate": "0.9",
+        "volume": "-6dB",
+    },
+    "animation": {"model_name": "default", "outputs": ["blendshapes", "viseme_id"]},
+    "input_audio_format": "pcm16",
+    "input_audio_sampling_rate": 16000,
+    "output_audio_format": "pcm16_16000hz",
+    "turn_detection": {
+        "type": "azure_semantic_vad_multilingual",
+        "threshold": 0.5,
+        "prefix_padding_ms": 300,
+        "silence_duration_ms": 200,
+        "speech_duration_ms": 80,
+        "idle_timeout_ms": None,
+        "end_of_utterance_detection": {
+            "model": "semantic_detection_v1_multilingual",
+            "threshold_level": "low",
+            "timeout_ms": 1000,
+        },
+        "eagerness": "auto",
+        "remove_filler_words": True,
+        "languages": ["en", "de-DE"],
+        "auto_truncate": True,
+        "appended_text_after_truncation": "\u2026",
+        "create_response": True,
+        "interrupt_response": True,
+    },
+    "input_audio_noise_reduction": {"type": "azure_deep_noise_suppression"},
+    "input_audio_echo_cancellation": {
+        "type": "server_echo_cancellation",
+        "reference_source": "client",
+        "channels": 2,
+    },
+    "avatar": {
+        "type": "photo-avatar",
+        "ice_servers": [{"urls": ["turn:relay.example.com:3478"], "username": "u", "credential": "c"}],
+        "character": "lisa",
+        "style": "casual-sitting",
+        "model": "vasa-1",
+        "customized": False,
+        "video": {
+            "bitrate": 2000000,
+            "codec": "h264",
+            "crop": {"top_left": [560, 0], "bottom_right": [1360, 1080]},
+            "resolution": {"width": 1920, "height": 1080},
+            "background": {"color": "#00FF00FF", "image_url": None},
+            "gop_size": 10,
+        },
+        "scene": {
+            "zoom": 1.0,
+            "position_x": 0.25,
+            "position_y": -0.5,
+            "rotation_x": 0.0,
+            "rotation_y": 0.1,
+            "rotation_z": -0.1,
+            "amplitude": 0.9,
+        },
+        "output_protocol": "websocket",
+        "output_audit_audio": True,
+    },
+    "input_audio_transcription": {
+        "model": "azure-speech",
+        "language": "en,de",
+        "languages": None,
+        "prompt": None,
+        "keywords": None,
+        "delay": None,
+        "custom_speech": {"en-US": "0f6c"},
+        "phrase_list": ["Kubernetes"],
+    },
+    "output_audio_timestamp_types": ["word"],
+    "tools": [
+        FUNCTION,
+        {
+            "type": "mcp",
+            "server_label": "docs",
+            "server_url": "https://learn.microsoft.com/api/mcp",
+            "allowed_tools": ["search"],
+            "require_approval": "never",
+        },
+    ],
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+    "temperature": 0.7,
+    "max_response_output_tokens": "inf",
+    "reasoning_effort": "low",
+    "interim_response": {
+        "type": "llm_interim_response",
+        "triggers": ["latency", "tool"],
+        "latency_threshold_ms": 2000,
+        "texts": None,
+        "model": "gpt-4.1-mini",
+        "instructions": "Say that you are looking.",
+        "max_completion_tokens": 20,
+    },
+    "include": ["item.input_audio_transcription.phrases"],
+    "metadata": {"caller": "17"},
+    "agent": {
+        "type": "agent",
+        "name": "concierge",
+        "description": None,
+        "agent_id": "asst_1",
+        "thread_id": "thread_1",
+    },
+    "truncation_strategy": None,
+}
+"""A session with every field that there is."""
+
+# As the service was recorded: a voice of OpenAI's as an object, and most of what is its own as null.
+QUIET_VOICE_LIVE_SESSION: dict[str, Any] = {
+    "id": "sess_V2",
+    "model": "gpt-realtime",
+    "modalities": ["audio"],
+    "instructions": "Be brief.",
+    "voice": {"name": "alloy", "type": "openai"},
+    "input_audio_format": "pcm16",
+    "output_audio_format": None,
+    "input_audio_transcription": None,
+    "input_audio_noise_reduction": None,
+    "turn_detection": {
+        "type": "server_vad",
+        "threshold": 0.5,
+        "prefix_padding_ms": 300,
+        "silence_duration_ms": 200,
+        "create_response": True,
+        "interrupt_response": True,
+        "idle_timeout_ms": None,
+        "speech_duration_ms": None,
+        "end_of_utterance_detection": None,
+        "auto_truncate": False,
+        "appended_text_after_truncation": None,
+    },
+    "tools": [],
+    "tool_choice": "auto",
+    "max_response_output_tokens": "inf",
+    "expires_at": 1784668572,
+    "object": "realtime.session",
+    "input_audio_sampling_rate": 24000,
+    "animation": None,
+    "input_audio_echo_cancellation": None,
+    "avatar": None,
+    "output_audio_timestamp_types": None,
+    "truncation_strategy": None,
+    "include": None,
+}
+VOICE_LIVE_ITEM: dict[str, Any] = {
+    "id": "item_2",
+    "object": "realtime.item",
+    "type": "message",
+    "status": "completed",
+    "role": "assistant",
+    "content": [{"type": "audio", "transcript": "Hola, \u00bfqu\u00e9 tal?"}],
+}
+WEB_SEARCH_ITEM = {"id": "ws_1", "object": "realtime.item", "type": "web_search_call", "status": "searching"}
+FILE_SEARCH_ITEM: dict[str, Any] = {
+    "id": "fs_1",
+    "object": "realtime.item",
+    "type": "file_search_call",
+    "status": "completed",
+    "queries": ["opening hours"],
+    "results": [{"file_id": "file_1", "filename": "hours.md", "score": 0.75, "text": "9 to 5", "attributes": {}}],
+}
+VOICE_LIVE_RESPONSE: dict[str, Any] = {
+    "object": "realtime.response",
+    "id": "resp_1",
+    "status": "completed",
+    "status_details": None,
+    "output": [VOICE_LIVE_ITEM, WEB_SEARCH_ITEM, FILE_SEARCH_ITEM],
+    "usage": {
+        "total_tokens": 61,
+        "input_tokens": 16,
+        "output_tokens": 45,
+        "input_token_details": {
+            "cached_tokens": 0,
+            "text_tokens": 16,
+            "audio_tokens": 0,
+            "image_tokens": 0,
+            "cached_tokens_details": {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0},
+        },
+        "output_token_details": {"text_tokens": 14, "audio_tokens": 31, "reasoning_tokens": 0},
+    },
+    "conversation_id": "conv_1",
+    "modalities": ["text", "audio"],
+    "voice": {"name": "alloy", "type": "openai"},
+    "output_audio_format": "pcm16",
+    "temperature": None,
+    "max_output_tokens": "inf",
+    "metadata": None,
+}
+OF_ITEM = {**OF_RESPONSE, "item_id": "item_2"}
+OF_SEARCH = {"response_id": "resp_1", "output_index": 1, "item_id": "ws_1"}
+
+VOICE_LIVE_SAID: list[tuple[str, dict[str, Any]]] = [
+    ("warning", {"warning": {"message": "The locale is not supported.", "code": "bad_locale", "param": "locale"}}),
+    ("session.avatar.connecting", {"server_sdp": "eyJ0eXBlIjoiYW5zd2VyIn0="}),
+    ("session.avatar.switch_to_speaking", {"turn_id": "turn_1"}),
+    ("session.avatar.switch_to_idle", {"turn_id": None}),
+    (
+        "response.audio_timestamp.delta",
+        {**OF_CONTENT, "audio_offset_ms": 50, "audio_duration_ms": 300, "text": "Hola", "timestamp_type": "word"},
+    ),
+    ("response.audio_timestamp.done", OF_CONTENT),
+    ("response.animation_blendshapes.delta", {**OF_CONTENT, "frames": [[0.0, 0.5, 1.0], [0.25]], "frame_index": 0}),
+    ("response.animation_blendshapes.delta", {**OF_CONTENT, "frames": "AAAA", "frame_index": 2}),
+    ("response.animation_blendshapes.done", OF_ITEM),
+    ("response.animation_viseme.delta", {**OF_CONTENT, "audio_offset_ms": 455, "viseme_id": 20}),
+    ("response.animation_viseme.done", OF_CONTENT),
+    ("response.video.delta", {"output_index": 0, "codec": "h264", "delta": WIRE_SOUND}),
+    (
+        "response.audio_transcript.annotation.added",
+        {**OF_CONTENT, "annotation_index": 0, "annotation": {"type": "url_citation", "url": "https://example.com"}},
+    ),
+    ("response.web_search_call.in_progress", {**OF_SEARCH, "sequence_number": 0}),
+    ("response.web_search_call.searching", {**OF_SEARCH, "sequence_number": 1}),
+    ("response.web_search_call.completed", {**OF_SEARCH, "sequence_number": 2}),
+    ("response.file_search_call.in_progress", {**OF_SEARCH, "sequence_number": 0}),
+    ("response.file_search_call.searching", {**OF_SEARCH, "sequence_number": 1}),
+    ("response.file_search_call.completed", {**OF_SEARCH, "sequence_number": 2}),
+    ("response.invocation.delta", {"delta": {"event": "step", "data": {"n": [1, None]}}}),
+]
+VOICE_LIVE_OTHERWISE: list[tuple[str, dict[str, Any]]] = [
+    ("session.created", {"session": QUIET_VOICE_LIVE_SESSION}),
+    ("session.updated", {"session": VOICE_LIVE_SESSION}),
+    ("conversation.item.created", {"previous_item_id": None, "item": VOICE_LIVE_ITEM}),
+    ("conversation.item.created", {"previous_item_id": "item_2", "item": FILE_SEARCH_ITEM}),
+    ("conversation.item.created", {"previous_item_id": None}),
+    ("conversation.item.retrieved", {"item": VOICE_LIVE_ITEM}),
+    (f"{TRANSCRIBED}.delta", {"item_id": "item_1", "delta": "Wie"}),
+    (f"{TRANSCRIBED}.completed", {"item_id": "item_1", "content_index": 0, "transcript": "Wie geht es?"}),
+    (
+        f"{TRANSCRIBED}.completed",
+        {
+            "item_id": "item_1",
+            "content_index": 0,
+            "transcript": "Wie?",
+            "phrases": [
+                {
+                    "offset_milliseconds": 40,
+                    "duration_milliseconds": 400,
+                    "text": "Wie?",
+                    "words": [{"text": "wie", "offset_milliseconds": 40, "duration_milliseconds": 400}],
+                    "locale": "de-DE",
+                    "confidence": 0.5,
+                }
+            ],
+        },
+    ),
+    (
+        f"{TRANSCRIBED}.failed",
+        {"item_id": "item_1", "content_index": 0, "error": {"message": NO_DEPLOYMENT, "event_id": "event_of_mine"}},
+    ),
+    ("output_audio_buffer.cleared", {}),
+    (
+        "response.created",
+        {"response": {**VOICE_LIVE_RESPONSE, "status": "in_progress", "output": [], "usage": None}},
+    ),
+    ("response.done", {"response": VOICE_LIVE_RESPONSE}),
+    (
+        "response.done",
+        {
+            "response": {
+                **VOICE_LIVE_RESPONSE,
+                "status": "cancelled",
+                "status_details": {"type": "cancelled", "reason": "turn_detected"},
+            }
+        },
+    ),
+    ("response.output_item.added", {**OF_RESPONSE, "item": {**VOICE_LIVE_ITEM, "status": "in_progress"}}),
+    ("response.output_item.done", {**OF_RESPONSE, "item": WEB_SEARCH_ITEM}),
+    ("response.content_part.added", {**OF_CONTENT, "part": {"type": "audio", "transcript": ""}}),
+    ("response.content_part.done", {**OF_CONTENT, "part": {"type": "text", "text": "Hola"}}),
+    ("response.text.delta", {**OF_CONTENT, "delta": "Hola"}),
+    ("response.text.done", {**OF_CONTENT, "text": "Hola"}),
+    ("response.audio.delta", {**OF_CONTENT, "delta": WIRE_SOUND}),
+    ("response.audio.done", OF_CONTENT),
+    ("response.audio_transcript.delta", {**OF_CONTENT, "delta": "Hola"}),
+    ("response.audio_transcript.done", {**OF_CONTENT, "transcript": "Hola"}),
+    ("response.mcp_call_arguments.done", OF_MCP_CALL),
+]
+VOICE_LIVE_MESSAGES: list[dict[str, Any]] = [
+    {"type": kind, "event_id": "event_V1", **fields} for kind, fields in (*VOICE_LIVE_SAID, *VOICE_LIVE_OTHERWISE)
+]
+VOICE_LIVE_CLASS_OF: dict[str, type[Any]] = CLASS_OF | {
+    name: made for made in VOICE_LIVE_SERVER_CLASSES for name in types_of(made)
+}
 
 
 def named(message: dict[str, Any]) -> str:

@@ -33,9 +33,10 @@ from realtime_azure.events import (
     Tracing,
     UnknownEvent,
     decode,
+    voice_live,
 )
 from realtime_azure.events.parts import ITEM_KINDS
-from realtime_azure.events.preview import SERVER_NAMES
+from realtime_azure.events.preview import SERVER_NAMES, VOICE_LIVE_CLIENT_TYPES, VOICE_LIVE_SERVER_TYPES
 from realtime_azure.events.settings import TOOL_KINDS
 
 from .messages import (
@@ -55,6 +56,8 @@ from .messages import (
     SOUND,
     TRANSCRIBING_SESSION,
     TRANSLATING_SESSION,
+    VOICE_LIVE_CLIENT_CLASSES,
+    VOICE_LIVE_SERVER_CLASSES,
     named,
     parts_below,
     types_of,
@@ -176,6 +179,74 @@ TRANSLATION_SERVER = {
     "session.output_transcript.delta": "SessionOutputTranscriptDelta",
     "session.updated": "SessionUpdated",
 }
+VOICE_LIVE_CLIENT = GA_CLIENT | {
+    "input_audio.clear": "InputAudioClear",
+    "input_audio.turn.append": "InputAudioTurnAppend",
+    "input_audio.turn.cancel": "InputAudioTurnCancel",
+    "input_audio.turn.end": "InputAudioTurnEnd",
+    "input_audio.turn.start": "InputAudioTurnStart",
+    "input_text.delta": "InputTextDelta",
+    "input_text.done": "InputTextDone",
+    "session.avatar.connect": "SessionAvatarConnect",
+}
+VOICE_LIVE_SERVER = {
+    "conversation.item.created": "ConversationItemAdded",
+    "conversation.item.deleted": "ConversationItemDeleted",
+    "conversation.item.input_audio_transcription.completed": "ConversationItemInputAudioTranscriptionCompleted",
+    "conversation.item.input_audio_transcription.delta": "ConversationItemInputAudioTranscriptionDelta",
+    "conversation.item.input_audio_transcription.failed": "ConversationItemInputAudioTranscriptionFailed",
+    "conversation.item.retrieved": "ConversationItemRetrieved",
+    "conversation.item.truncated": "ConversationItemTruncated",
+    "error": "ErrorEvent",
+    "input_audio_buffer.cleared": "InputAudioBufferCleared",
+    "input_audio_buffer.committed": "InputAudioBufferCommitted",
+    "input_audio_buffer.speech_started": "InputAudioBufferSpeechStarted",
+    "input_audio_buffer.speech_stopped": "InputAudioBufferSpeechStopped",
+    "mcp_list_tools.completed": "McpListToolsCompleted",
+    "mcp_list_tools.failed": "McpListToolsFailed",
+    "mcp_list_tools.in_progress": "McpListToolsInProgress",
+    "output_audio_buffer.cleared": "OutputAudioBufferCleared",
+    "response.animation_blendshapes.delta": "ResponseAnimationBlendshapesDelta",
+    "response.animation_blendshapes.done": "ResponseAnimationBlendshapesDone",
+    "response.animation_viseme.delta": "ResponseAnimationVisemeDelta",
+    "response.animation_viseme.done": "ResponseAnimationVisemeDone",
+    "response.audio.delta": "ResponseOutputAudioDelta",
+    "response.audio.done": "ResponseOutputAudioDone",
+    "response.audio_timestamp.delta": "ResponseAudioTimestampDelta",
+    "response.audio_timestamp.done": "ResponseAudioTimestampDone",
+    "response.audio_transcript.annotation.added": "ResponseAudioTranscriptAnnotationAdded",
+    "response.audio_transcript.delta": "ResponseOutputAudioTranscriptDelta",
+    "response.audio_transcript.done": "ResponseOutputAudioTranscriptDone",
+    "response.content_part.added": "ResponseContentPartAdded",
+    "response.content_part.done": "ResponseContentPartDone",
+    "response.created": "ResponseCreated",
+    "response.done": "ResponseDone",
+    "response.file_search_call.completed": "ResponseFileSearchCallCompleted",
+    "response.file_search_call.in_progress": "ResponseFileSearchCallInProgress",
+    "response.file_search_call.searching": "ResponseFileSearchCallSearching",
+    "response.function_call_arguments.delta": "ResponseFunctionCallArgumentsDelta",
+    "response.function_call_arguments.done": "ResponseFunctionCallArgumentsDone",
+    "response.invocation.delta": "ResponseInvocationDelta",
+    "response.mcp_call.completed": "ResponseMcpCallCompleted",
+    "response.mcp_call.failed": "ResponseMcpCallFailed",
+    "response.mcp_call.in_progress": "ResponseMcpCallInProgress",
+    "response.mcp_call_arguments.delta": "ResponseMcpCallArgumentsDelta",
+    "response.mcp_call_arguments.done": "ResponseMcpCallArgumentsDone",
+    "response.output_item.added": "ResponseOutputItemAdded",
+    "response.output_item.done": "ResponseOutputItemDone",
+    "response.text.delta": "ResponseOutputTextDelta",
+    "response.text.done": "ResponseOutputTextDone",
+    "response.video.delta": "ResponseVideoDelta",
+    "response.web_search_call.completed": "ResponseWebSearchCallCompleted",
+    "response.web_search_call.in_progress": "ResponseWebSearchCallInProgress",
+    "response.web_search_call.searching": "ResponseWebSearchCallSearching",
+    "session.avatar.connecting": "SessionAvatarConnecting",
+    "session.avatar.switch_to_idle": "SessionAvatarSwitchToIdle",
+    "session.avatar.switch_to_speaking": "SessionAvatarSwitchToSpeaking",
+    "session.created": "SessionCreated",
+    "session.updated": "SessionUpdated",
+    "warning": "WarningEvent",
+}
 CLIENT = DATED_CLIENT | TRANSLATION_CLIENT
 SERVER = GA_SERVER | DATED_SERVER | TRANSLATION_SERVER
 
@@ -183,9 +254,25 @@ SERVER = GA_SERVER | DATED_SERVER | TRANSLATION_SERVER
 def test_the_table_is_as_long_as_what_it_was_made_from() -> None:
     assert (len(GA_CLIENT), len(DATED_CLIENT), len(TRANSLATION_CLIENT)) == (11, 12, 3)
     assert (len(GA_SERVER), len(DATED_SERVER), len(TRANSLATION_SERVER)) == (46, 34, 7)
+    # Of the 20 that Microsoft's own client names, `mcp_approval_response` is an item, and no event.
+    assert (len(VOICE_LIVE_CLIENT), len(VOICE_LIVE_SERVER)) == (19, 56)
 
 
-@pytest.mark.parametrize(("table", "classes"), [(CLIENT, CLIENT_CLASSES), (SERVER, SERVER_CLASSES)])
+@pytest.mark.parametrize(
+    ("table", "classes"),
+    [
+        (CLIENT, CLIENT_CLASSES),
+        (SERVER, SERVER_CLASSES),
+        # What only Voice Live has, beside what all have; of two events that all have, the settings in its own words.
+        (
+            CLIENT
+            | VOICE_LIVE_CLIENT
+            | {"session.update": "VoiceLiveSessionUpdate", "response.create": "VoiceLiveResponseCreate"},
+            (*CLIENT_CLASSES, *VOICE_LIVE_CLIENT_CLASSES),
+        ),
+        (SERVER | VOICE_LIVE_SERVER, (*SERVER_CLASSES, *VOICE_LIVE_SERVER_CLASSES)),
+    ],
+)
 def test_every_type_has_its_class_and_every_class_its_types(
     table: dict[str, str], classes: tuple[type[Any], ...]
 ) -> None:
@@ -200,6 +287,23 @@ def test_the_class_of_a_type_is_what_is_decoded(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", CLIENT)
 def test_what_only_a_client_says_is_unknown_from_the_service(kind: str) -> None:
+    assert type(decode(wire({"type": kind}))) is UnknownEvent
+
+
+@pytest.mark.parametrize("kind", VOICE_LIVE_SERVER)
+def test_the_class_of_a_type_of_voice_live_is_what_is_decoded(kind: str) -> None:
+    event = decode(wire({"type": kind, "delta": {"k": 1} if "invocation" in kind else "AAAA"}))
+    assert (type(event).__name__, event.type) == (VOICE_LIVE_SERVER[kind], kind)
+
+
+def test_what_only_voice_live_has_is_listed_where_it_is_decided() -> None:
+    """For who reads a message: whether the classes of Voice Live, which are dear to import, are wanted."""
+    assert set(VOICE_LIVE_SERVER) - set(SERVER) == VOICE_LIVE_SERVER_TYPES
+    assert set(VOICE_LIVE_CLIENT) - set(CLIENT) == VOICE_LIVE_CLIENT_TYPES
+
+
+@pytest.mark.parametrize("kind", sorted(set(VOICE_LIVE_CLIENT) - set(CLIENT)))
+def test_what_only_a_client_of_voice_live_says_is_unknown_from_the_service(kind: str) -> None:
     assert type(decode(wire({"type": kind}))) is UnknownEvent
 
 
@@ -225,8 +329,23 @@ def test_a_class_is_named_by_its_type(event_class: type[Any]) -> None:
     assert event_class.__name__ in events.__all__
 
 
+OWN_WORDS = {voice_live.VoiceLiveSessionUpdate, voice_live.VoiceLiveResponseCreate}
+
+
+@pytest.mark.parametrize("event_class", [*VOICE_LIVE_SERVER_CLASSES, *VOICE_LIVE_CLIENT_CLASSES])
+def test_a_class_of_voice_live_is_named_by_its_type_too(event_class: type[Any]) -> None:
+    """`Warning` is a name of Python's; and what says in its own words what all say has a name beside theirs."""
+    prefix = "VoiceLive" if event_class in OWN_WORDS else ""
+    kind = types_of(event_class)[0]
+    assert event_class.__name__ == ("WarningEvent" if kind == "warning" else prefix + camel(kind))
+    assert getattr(voice_live, event_class.__name__) is event_class
+
+
 def test_no_two_classes_claim_a_type() -> None:
-    for classes in (SERVER_CLASSES, CLIENT_CLASSES):
+    for classes in (
+        (*SERVER_CLASSES, *VOICE_LIVE_SERVER_CLASSES),
+        (*CLIENT_CLASSES, *(made for made in VOICE_LIVE_CLIENT_CLASSES if made not in OWN_WORDS)),
+    ):
         names = [name for event_class in classes for name in types_of(event_class)]
         assert len(names) == len(set(names))
 
