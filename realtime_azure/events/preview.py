@@ -400,6 +400,8 @@ def in_ga(event: Mapping[str, Any]) -> bool:
     match event:
         case {"type": "session.update", "session": Mapping() as said}:
             own = _ONLY_IN_VOICE_LIVE_SESSIONS
+        case {"type": "response.create", "additional_instructions": _}:
+            return False
         case {"type": "response.create", "response": Mapping() as said}:
             own = _ONLY_IN_VOICE_LIVE_RESPONSES
         case _:
@@ -460,7 +462,8 @@ def from_voice_live(event: Mapping[str, Any]) -> Fields:
 def _from(dialect: _Dialect, event: Mapping[str, Any]) -> Fields:
     match event:
         case {"type": "session.update", "session": Mapping() as session}:
-            return {**event, "session": {**_nest(session, dialect.session), "type": "realtime"}}
+            said = _without_rate(session) if dialect is _LIVE else session
+            return {**event, "session": {**_nest(said, dialect.session), "type": "realtime"}}
         case {"type": "response.create", "response": Mapping() as response}:
             nested = _nest(response, dialect.config)
             if isinstance(nested.get("input"), list):
@@ -470,6 +473,17 @@ def _from(dialect: _Dialect, event: Mapping[str, Any]) -> Fields:
             return {**event, "item": _with_content_types(item, _GA_CONTENT_TYPES)}
         case _:
             return dict(event)
+
+
+def _without_rate(session: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A session of Voice Live with the rate of what comes in where GA has it: in the format, if that is PCM."""
+    match session:
+        case {"input_audio_sampling_rate": int() as rate, **rest} if rest.get("input_audio_format", "pcm16") == "pcm16":
+            return {**rest, "input_audio_format": {"type": "audio/pcm", "rate": rate}}
+        case {"input_audio_sampling_rate": 8000, **rest}:  # G.711, which has no other
+            return rest
+        case _:
+            return session
 
 
 def session_in_ga(session: Mapping[str, Any], dialect: SessionDialect = "preview") -> Fields:

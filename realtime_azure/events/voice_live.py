@@ -19,7 +19,7 @@ from pydantic import Field
 from ._base import Audio, Event, Part
 from .client import ResponseCreate, SessionUpdate
 from .parts import Item, Message, Session, session_of
-from .settings import AnyToolChoice, MaxOutputTokens, Modality, Tool, Transcription
+from .settings import AnyToolChoice, MaxOutputTokens, Tool, Transcription
 
 # Settings
 
@@ -211,6 +211,7 @@ class Agent(Part):
     thread_id: str | None = None
 
 
+VoiceLiveModality = Literal["text", "audio", "animation", "avatar"] | str
 OutputFormat = Literal["pcm16", "pcm16_8000hz", "pcm16_16000hz", "g711_ulaw", "g711_alaw"] | str
 
 
@@ -223,7 +224,7 @@ class VoiceLiveConfig(Part):
     """
 
     model: str | None = None
-    modalities: list[Modality] | None = None
+    modalities: list[VoiceLiveModality] | None = None
     animation: Animation | None = None
     voice: str | Voice | None = None
     instructions: str | None = None
@@ -273,7 +274,7 @@ class VoiceLiveResponseConfig(Part):
     cancel_previous: bool | None = None
     append_input_items: list[Item] | None = None
     input_items: list[Item] | None = None
-    modalities: list[Modality] | None = None
+    modalities: list[VoiceLiveModality] | None = None
     instructions: str | None = None
     voice: str | Voice | None = None
     output_audio_format: OutputFormat | None = None

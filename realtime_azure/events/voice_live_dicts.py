@@ -9,7 +9,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Required, TypedDict
 
 from .dicts import FunctionToolDict, ItemDict, McpToolDict, MessageDict, ToolChoiceDict
-from .parts import Item, Message
+from .parts import (
+    FunctionCall,
+    FunctionCallOutput,
+    ItemReference,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    McpListTools,
+    Message,
+)
 from .settings import FunctionTool, McpTool, ToolChoice
 from .voice_live import (
     Animation,
@@ -29,12 +38,16 @@ from .voice_live import (
     VoiceLiveTurnDetection,
 )
 
-VoiceKind = Literal[
-    "openai", "azure-standard", "azure-custom", "azure-personal", "avatar-voice-sync", "azure-realtime-native"
-]
-TurnDetectionKind = Literal[
-    "server_vad", "semantic_vad", "azure_semantic_vad", "azure_semantic_vad_en", "azure_semantic_vad_multilingual"
-]
+AnyItem = (
+    Message
+    | FunctionCall
+    | FunctionCallOutput
+    | McpApprovalRequest
+    | McpApprovalResponse
+    | McpListTools
+    | McpCall
+    | ItemReference
+)
 
 
 class VoiceDict(TypedDict, total=False):
@@ -211,7 +224,7 @@ class VoiceLiveConfigDict(TypedDict, total=False):
     """A `VoiceLiveConfig`."""
 
     model: str | None
-    modalities: Sequence[Literal["text", "audio"]] | None
+    modalities: Sequence[Literal["text", "audio", "animation", "avatar"]] | None
     animation: Animation | AnimationDict | None
     voice: str | Voice | VoiceDict | None
     instructions: str | None
@@ -240,9 +253,9 @@ class VoiceLiveResponseConfigDict(TypedDict, total=False):
 
     commit: bool | None
     cancel_previous: bool | None
-    append_input_items: Sequence[Item | ItemDict] | None
-    input_items: Sequence[Item | ItemDict] | None
-    modalities: Sequence[Literal["text", "audio"]] | None
+    append_input_items: Sequence[AnyItem | ItemDict] | None
+    input_items: Sequence[AnyItem | ItemDict] | None
+    modalities: Sequence[Literal["text", "audio", "animation", "avatar"]] | None
     instructions: str | None
     voice: str | Voice | VoiceDict | None
     output_audio_format: Literal["pcm16", "pcm16_8000hz", "pcm16_16000hz", "g711_ulaw", "g711_alaw"] | None
