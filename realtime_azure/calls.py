@@ -8,7 +8,6 @@ What is decided here does not wait: `connection` does.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -137,7 +136,7 @@ class Calls:
     """The events of one connection that were sent and not answered yet, in their order."""
 
     def __init__(self) -> None:
-        self._open: deque[Call] = deque()
+        self._open: list[Call] = []  # a deque would take ten times as much while it is empty
 
     def begin(self, event: ClientEvent, *, awaited: bool = False) -> Call | None:
         """The call that sending *event* is; None if the service does not answer such events. Before it is sent."""
@@ -168,4 +167,4 @@ class Calls:
     def end(self) -> None:
         """The connection has ended: nobody waits any more."""
         while self._open:
-            self._open.popleft().settled.set()
+            self._open.pop(0).settled.set()
