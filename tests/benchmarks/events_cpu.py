@@ -1,4 +1,4 @@
-"""What events cost in CPU time, beside openai and plain JSON: `python tests/benchmarks/events_cpu.py [1000] [--check]`.
+"""What events cost in CPU time, beside openai and plain JSON: `python -m tests.benchmarks.events_cpu [1000] [--check]`.
 
 Reading: bytes to a typed event, sound to `bytes`, against openai's `parse_event` and against `json.loads` (with
 `base64` where there is sound). Writing: what a user has, PCM or a dict, to the text of a client event, through the
