@@ -246,6 +246,8 @@ def fit_subprotocols(names: Sequence[Any]) -> tuple[str, ...]:
 
 def fit_headers(headers: Mapping[Any, Any]) -> Mapping[str, str]:
     """*headers*, if they can go with a handshake. Raises `ConfigurationError`, which never shows a value."""
+    if not isinstance(headers, Mapping):
+        raise ConfigurationError(f"headers: give a mapping of names to values, not {type(headers).__name__}")
     for name, value in headers.items():
         if not (isinstance(name, str) and isinstance(value, str)):
             raise ConfigurationError(f"headers: {name!r} is not text")

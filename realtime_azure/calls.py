@@ -157,7 +157,10 @@ class Calls:
         """*event* has come: it may be what a call waits for, and is that of the oldest that it fits."""
         if isinstance(event, ErrorEvent):
             about = event.error.event_id
-            found = next((call for call in self._open if about is not None and call.event_id == about), None)
+            if about is None:  # whose it is nobody knows: an answer that is still to come is rather that of who waits
+                self._open = [call for call in self._open if call.awaited]
+                return
+            found = next((call for call in self._open if call.event_id == about), None)
         else:
             found = next((call for call in self._open if call.is_answered_by(event)), None)
         if found is not None:

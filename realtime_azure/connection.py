@@ -40,6 +40,7 @@ from .events import (
     ServerEvent,
     SessionCreated,
     SessionUpdated,
+    TranscriptionSessionUpdated,
     decode,
 )
 from .events.preview import to_dated, to_voice_live
@@ -347,6 +348,8 @@ class Connection:
             case SessionCreated(session=session) | SessionUpdated(session=session):
                 self.session_id = session.id or self.session_id
                 self._bytes_per_ms = _bytes_per_ms(session)
+            case TranscriptionSessionUpdated(session=session):
+                self._bytes_per_ms = 8.0 if (session.input_audio_format or "").startswith("g711") else 48.0
             case ResponseCreated(response=response):
                 if response.id is not None:
                     self._open_responses[response.id] = None

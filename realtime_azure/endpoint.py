@@ -227,6 +227,8 @@ class Endpoint:
         return self._url("https" if self.secure else "http", f"{root}/{call.lstrip('/')}", own, query)
 
     def _url(self, scheme: str, path: str, own: list[tuple[str, str]], query: Mapping[str, str] | None) -> str:
+        if not isinstance(query, Mapping | None):
+            raise ConfigurationError(f"query: give a mapping of names to values, not {type(query).__name__}")
         for name in query or {}:
             if name.lower() in _OURS:
                 raise ConfigurationError(f"query: {name} is set by the endpoint; use the argument of that name")

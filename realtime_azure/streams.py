@@ -15,15 +15,17 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from functools import partial
 from time import monotonic
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast, get_args
 
 from anyio import Event, move_on_after
 from anyio.lowlevel import checkpoint
 
 from .errors import ConnectionClosed, ConnectionLost, StreamBusy, StreamLapsed
-from .events import ServerEvent
+from .events import Event as AnyEvent
+from .events import KnownClientEvent, ServerEvent
 
 E = TypeVar("E", bound=ServerEvent)
+_SENT = get_args(KnownClientEvent)
 
 EVENTS_PER_TURN = 64
 SECONDS_PER_TURN = 0.005
@@ -222,7 +224,10 @@ class InboxFull(Exception):
 
 def check_types(types: tuple[type[E], ...]) -> tuple[type[E], ...]:
     """*types*; raises `TypeError` here, at the caller's, not in the task that reads, where it would end everything."""
-    isinstance(None, types)
+    given: tuple[Any, ...] = types
+    for each in given:
+        if not (isinstance(each, type) and issubclass(each, AnyEvent)) or issubclass(each, _SENT):
+            raise TypeError(f"give classes of events that the service sends, such as ResponseDone, not {each!r}")
     return types
 
 

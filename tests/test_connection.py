@@ -42,7 +42,9 @@ from realtime_azure.events import (
     ResponseDone,
     ResponseOutputTextDelta,
     SessionCreated,
+    SessionUpdate,
     SessionUpdated,
+    TranscriptionSessionUpdated,
     UnknownEvent,
 )
 from realtime_azure.events.dicts import MessageDict
@@ -316,6 +318,68 @@ async def test_a_session_whose_rate_is_impossible_is_a_session(rate: int) -> Non
     async with connected(script) as connection:
         assert isinstance(await connection.receive(), SessionCreated)
         assert await connection.input_audio_buffer.append(VOICE, max_age=1.0) == 0
+
+
+async def test_an_error_that_names_nobody_keeps_nobody_waiting() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept(SESSION_CREATED)
+        await peer.frame()
+        await peer.say({"type": "error", "error": {"type": "server_error", "message": "Oh.", "event_id": None}})
+        await peer.frame()
+        await peer.say({"type": "response.created", "response": {"id": "resp_2"}})
+        await peer.say({"type": "response.done", "response": {"id": "resp_2", "status": "completed"}})
+        await peer.farewell()
+
+    async with connected(script) as connection:
+        await connection.response.create()
+        await connection.wait_for(ErrorEvent)
+        assert (await connection.response.create(wait=True)).response.id == "resp_2"
+
+
+async def test_sound_of_a_dated_transcription_session_is_counted_in_its_format() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept(SESSION_CREATED)
+        await peer.say({"type": "transcription_session.updated", "session": {"input_audio_format": "g711_ulaw"}})
+        assert b"input_audio_buffer.clear" in (await peer.frame()).data  # the sound was too old
+        await peer.say({"type": "input_audio_buffer.cleared"})
+        await peer.farewell()
+
+    async with connected(script) as connection:
+        await connection.wait_for(TranscriptionSessionUpdated)
+        await connection.input_audio_buffer.append(bytes(8000), max_age=1e-9)
+        await connection.input_audio_buffer.clear(wait=True)
+        assert connection.statistics().audio_dropped_ms == 1000
+
+
+@pytest.mark.parametrize("wrong", ["response.done", [ResponseDone], SessionUpdate, None, int])
+async def test_what_the_service_never_sends_cannot_be_waited_for(wrong: Any) -> None:
+    async with connected(greet) as connection:
+        with pytest.raises(TypeError, match="classes of events that the service sends"):
+            await connection.wait_for(wrong)
+        with pytest.raises(TypeError, match="classes of events that the service sends"):
+            connection.subscribe(wrong)
+        assert isinstance(await connection.receive(), SessionCreated)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"headers": [("a", "b")]}, "headers: give a mapping of names to values, not list"),
+        ({"query": "a=b"}, "query: give a mapping of names to values, not str"),
+    ],
+)
+async def test_pairs_are_no_mapping(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigurationError, match=says):
+        async with connect("https://name.openai.azure.com", deployment="d", api_version="v1", api_key=KEY, **options):
+            pass
+
+
+async def test_more_sound_than_the_service_takes_is_not_sent() -> None:
+    async with connected(greet) as connection:
+        with pytest.raises(InvalidEvent, match="more than 15 MiB"):
+            await connection.input_audio_buffer.append(bytes((15 << 20) + 1))
+        with pytest.raises(InvalidEvent, match="more than 15 MiB"):
+            await connection.input_audio_buffer.append(memoryview(bytes((15 << 20) + 2)).cast("h"))
 
 
 async def test_an_untrusted_server_gets_no_key() -> None:

@@ -34,6 +34,32 @@ class _Length:
         return self._shown
 
 
+_SECRETS = frozenset({"authorization", "client_secret", "credential", "headers"})
+"""Fields that hold what signs in, where no class names them: a repr leaves their values out."""
+
+
+def _shown(name: str | None, value: Any) -> Any:
+    """*value* of a field that no class names, as a repr may show it: no sound, and nothing that signs in."""
+    if name in _SECRETS and value is not None:
+        return _Hidden()
+    match value:
+        case dict():
+            return {key: _shown(key, each) for key, each in value.items()}
+        case list():
+            return [_shown(name, each) for each in value]
+        case bytes() | str() if isinstance(value, bytes) or len(value) > LONG:
+            return _Length(value)
+        case _:
+            return value
+
+
+class _Hidden:
+    """Stands for a secret in a repr."""
+
+    def __repr__(self) -> str:
+        return "<hidden>"
+
+
 class Part(BaseModel):
     """A piece of an event. What this version does not know is kept, and readable as an attribute.
 
@@ -57,8 +83,7 @@ class Part(BaseModel):
             known = name in type(self).model_fields
             if known and name not in self.model_fields_set:
                 continue
-            hidden = isinstance(value, bytes) or (not known and isinstance(value, str) and len(value) > LONG)
-            yield name, _Length(value) if hidden else value
+            yield name, value if known and not isinstance(value, bytes) else _shown(name, value)
 
 
 class Event(Part):

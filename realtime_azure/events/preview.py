@@ -55,15 +55,21 @@ _NOT_SAID = object()
 
 
 class _Unsayable(ValueError):
-    """A value that a dated connection has no word for."""
+    """A value that a dated connection has no word for; *field* is what it is in the value, where not all of it."""
+
+    def __init__(self, field: str = "") -> None:
+        self.field = field
+        super().__init__(field)
 
 
 def _format(value: Any) -> Any:
     if not isinstance(value, Mapping):
         return value
     name = _FORMATS.get(str(value.get("type")))
-    if name is None or value.get("rate") not in (None, 24000 if name == "pcm16" else 8000):
-        raise _Unsayable
+    if name is None:
+        raise _Unsayable("type")
+    if value.get("rate") not in (None, 24000 if name == "pcm16" else 8000):
+        raise _Unsayable("rate")
     return name
 
 
@@ -111,8 +117,9 @@ def _only(*known: str) -> Callable[[Any], Any]:
     def there(value: Any) -> Any:
         if not isinstance(value, Mapping):
             return value
-        if any(each is not None for name, each in value.items() if name not in known):
-            raise _Unsayable
+        for name, each in value.items():
+            if each is not None and name not in known:
+                raise _Unsayable(name)
         return {name: each for name, each in value.items() if name in known}
 
     return there
@@ -223,7 +230,9 @@ class _Dialect(NamedTuple):
 
     def refusal(self, path: str, said: str = "cannot say this") -> InvalidEvent:
         can = "can" if "cannot" in said else "has"
-        return InvalidEvent(f"{path}: a {self.name} connection {said}; {self.instead} {can}")
+        # PCM of another rate is not for anybody: GA's is 24 kHz.
+        instead = "" if path.endswith(".format.rate") else f"; {self.instead} {can}"
+        return InvalidEvent(f"{path}: a {self.name} connection {said}{instead}")
 
 
 _ONLY_IN_VOICE_LIVE_SESSIONS = frozenset(
@@ -235,7 +244,6 @@ _ONLY_IN_VOICE_LIVE_RESPONSES = frozenset(
     "commit cancel_previous append_input_items input_items modalities voice output_audio_format temperature "
     "pre_generated_assistant_message reasoning_effort interim_response invoke_input".split()
 )
-_CAN = {"cannot say this": "can"}
 _TEXT_AND_SOUND = ("input_text", "input_audio", "output_text", "output_audio", "text", "audio")
 _DATED = _Dialect(
     "dated (preview)",
@@ -341,8 +349,8 @@ def _flat(
         name, there = by_path.get(path, (path, _as_is if extra and "." not in path else _unsayable))
         try:
             yield path, name, there(value)
-        except _Unsayable:
-            yield path, name, _NOT_SAID
+        except _Unsayable as exc:
+            yield f"{path}.{exc.field}".rstrip("."), name, _NOT_SAID
 
 
 def _nest(flat: Mapping[str, Any], rules: tuple[_Rule, ...]) -> Fields:

@@ -40,6 +40,9 @@ _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 Bytes = bytes | bytearray | memoryview
 """What is taken where PCM is asked for."""
 
+MOST_SOUND = 15 << 20
+"""Bytes of sound that one append may have (Azure's reference of the realtime API)."""
+
 LONGEST = 14_000
 """Bits of the longest integer that Python, pydantic and most others read or write: some 4200 digits."""
 
@@ -364,6 +367,10 @@ def encode_append(audio: Bytes, event_id: str | None = None) -> bytes:
     if not isinstance(audio, bytes | bytearray | memoryview):
         kind = type(audio).__name__
         raise InvalidEvent(f"input_audio_buffer.append: audio must be bytes of PCM, not {kind}; base64 is done here")
+    if (audio.nbytes if isinstance(audio, memoryview) else len(audio)) > MOST_SOUND:
+        raise InvalidEvent(
+            f"input_audio_buffer.append: audio is of more than {MOST_SOUND >> 20} MiB; send it in pieces"
+        )
     head = b'{"type":"input_audio_buffer.append",'
     if event_id is not None:
         if not isinstance(event_id, str):

@@ -760,15 +760,15 @@ def test_an_item_is_said_in_voice_lives_words(ga: dict[str, Any], own: dict[str,
         (update(audio={"output": {"voice": {"id": "voice_1"}}}), "session.audio.output.voice"),
         (
             update(audio={"output": {"format": {"type": "audio/pcm", "rate": 48000}}}),
-            "session.audio.output.format",
+            "session.audio.output.format.rate",
         ),
-        (update(audio={"input": {"format": {"type": "audio/pcm", "rate": 48000}}}), "session.audio.input.format"),
-        (update(audio={"input": {"format": {"type": "audio/pcmu", "rate": 24000}}}), "session.audio.input.format"),
+        (update(audio={"input": {"format": {"type": "audio/pcm", "rate": 48000}}}), "session.audio.input.format.rate"),
+        (update(audio={"input": {"format": {"type": "audio/pcmu", "rate": 24000}}}), "session.audio.input.format.rate"),
         (
             update(audio={"input": {"noise_reduction": {"type": "near_field", "strength": 0.5}}}),
-            "session.audio.input.noise_reduction",
+            "session.audio.input.noise_reduction.strength",
         ),
-        (update(audio={"input": {"transcription": {"keywords": ["k"]}}}), "session.audio.input.transcription"),
+        (update(audio={"input": {"transcription": {"keywords": ["k"]}}}), "session.audio.input.transcription.keywords"),
         (create(prompt={"id": "p"}), "response.prompt"),
         (create(parallel_tool_calls=False), "response.parallel_tool_calls"),
         (create(audio={"output": {"speed": 1.0}}), "response.audio.output.speed"),
@@ -789,7 +789,7 @@ def test_what_voice_live_cannot_say_is_refused_by_its_path(event: dict[str, Any]
     """With who can, so that a caller knows where to go."""
     said_of_it = refusal(event)
     assert said_of_it.startswith(f"{path}: a Voice Live connection ")
-    assert "an endpoint of /openai/v1 " in said_of_it
+    assert ("an endpoint of /openai/v1 " in said_of_it) is not path.endswith(".rate")  # which no other has either
 
 
 def test_the_words_of_both_cannot_be_mixed() -> None:

@@ -836,6 +836,22 @@ def test_a_clients_secret_is_in_no_repr_and_in_no_problem() -> None:
     assert SECRET not in f"{event.problems} {event!r}"
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "session.created", "session": {"type": "realtime", "client_secret": {"value": "ek_SECRET"}}},
+        {"type": "session.created", "session": {"modalities": ["text"], "client_secret": {"value": "ek_SECRET"}}},
+        {"type": "session.created", "session": {"tools": [{"type": "x", "headers": {"k": "SECRET"}}]}},
+        {"type": "newer.event", "authorization": "SECRET"},
+        {"type": "newer.event", "part": {"audio": "SECRET" * 1000}},
+        {"type": "newer.event", "parts": [{"delta": ["SECRET" * 1000]}]},
+    ],
+    ids=["GA", "flat", "a tool", "at the top", "sound inside", "sound in a list"],
+)
+def test_a_secret_that_no_class_names_is_in_no_repr(message: dict[str, Any]) -> None:
+    assert "SECRET" not in repr(decode(json.dumps(message)))
+
+
 def test_the_secret_of_a_transcription_session_is_in_no_repr() -> None:
     told = {"input_audio_format": "pcm16", "client_secret": {"value": SECRET, "expires_at": 1784688021}}
     event = decode(wire({"type": "transcription_session.updated", "session": told}))
