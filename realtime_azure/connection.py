@@ -228,12 +228,13 @@ class Connection:
         """Sends one event, a model or a mapping in the service's (GA) vocabulary.
 
         It is checked first: `InvalidEvent` names what is wrong with it, and nothing is sent. With *extra*, fields and
-        values that are newer than this version are sent, not refused. It gets an
-        `event_id` if it has none (`input_audio_buffer.append` does not). Waits while the network is behind;
-        cancelled, the event is wholly queued or not at all. Raises `ConnectionClosed` after the end.
+        values that are newer than this version are sent, not refused. It gets an `event_id` if it has none
+        (`input_audio_buffer.append` does not). Waits while the network is behind; cancelled, the event is wholly queued
+        or not at all. Raises `ConnectionClosed` after the end.
 
         With *wait*, returns the event that answers it, or raises `EventRejected` if that is an error; both are in the
-        streams, too. Cancelled while waiting for it, the event has been sent.
+        streams, too. How answers are told is in `realtime_azure.verbs`. It waits as long as it takes; cancelled then,
+        the event has been sent.
         """
         return await self._send_event(event, wait=wait, extra=extra)
 

@@ -5,6 +5,10 @@ same shape; *event_id* is made if it is not given. With *wait*, it returns the e
 `EventRejected` if that is an error; either is in the streams, too. With *extra*, fields and values that are newer than
 this version are sent, not refused. Raises `InvalidEvent` before anything is sent, `ConnectionClosed` after the end. A
 cancelled verb has sent its event wholly or not at all; cancelled while it waits for the answer, it has.
+
+An answer that is about no item is told by the order of events alone. So where the service acts by itself, with turn
+detection on, what `commit(wait=True)` and `response.create(wait=True)` return may be of a turn of the service's own.
+There is no time limit for an answer: `anyio.fail_after` is for that.
 """
 
 from __future__ import annotations
@@ -76,7 +80,7 @@ def _event(type: str, event_id: str | None, **fields: Any) -> dict[str, Any]:  #
 
 
 class SessionVerbs:
-    """`connection.session`"""
+    """`connection.session`. What the verbs have in common (*wait*, *extra*, errors, cancellation): see this module."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -180,7 +184,10 @@ class InputAudioBuffer:
     @overload
     async def commit(self, *, wait: Literal[False] = ..., event_id: str | None = ...) -> None: ...
     async def commit(self, *, wait: bool = False, event_id: str | None = None) -> InputAudioBufferCommitted | None:
-        """Ends the user's turn by hand; at least 100 ms must have been appended since the last one."""
+        """Ends the user's turn by hand; at least 100 ms must have been appended since the last one.
+
+        With *wait*, returns the next `InputAudioBufferCommitted`, which may be turn detection's.
+        """
         return await self._ask(_event("input_audio_buffer.commit", event_id), InputAudioBufferCommitted, wait=wait)
 
     @overload
@@ -349,7 +356,10 @@ class Responses:
         event_id: str | None = None,
         extra: bool = False,
     ) -> ResponseCreated | None:
-        """Asks for a response, with the settings of *response* for this one."""
+        """Asks for a response, with the settings of *response* for this one.
+
+        With *wait*, returns the next `ResponseCreated`, which may be of a turn that turn detection has ended meanwhile.
+        """
         event = _event("response.create", event_id, response=response)
         return await self._ask(event, ResponseCreated, wait=wait, extra=extra)
 

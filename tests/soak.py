@@ -1,4 +1,4 @@
-"""Thousands of connections and an hour of events: `python tests/soak.py [CYCLES]`. Memory and descriptors stay flat.
+"""Thousands of connections and an hour of events: `python -m tests.soak [CYCLES]`. Memory and descriptors stay flat.
 
 On each loop it opens and closes CYCLES (10,000) connections, ten at a time, to a raw server in another process; then,
 on one connection, an hour's worth of a session's events (ten deltas of sound and ten of text a second: 72,000), as fast

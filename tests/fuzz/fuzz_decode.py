@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of events, both ways: `python tests/fuzz/fuzz_decode.py -max_total_time=600`.
+"""Coverage-guided fuzzing of events, both ways: `python -m tests.fuzz.fuzz_decode -max_total_time=600`.
 
 Not part of the test suite. `pip install atheris` first (Python 3.11 to 3.13). The options are libFuzzer's. A folder is
 where it keeps what it has learnt (else a temporary one is made, and stays), a file is one message to be tried: that
