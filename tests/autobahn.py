@@ -1,4 +1,4 @@
-"""Autobahn's fuzzing server against the websocket of this package: `python tests/autobahn.py ws://127.0.0.1:9001`.
+"""Autobahn's fuzzing server against the websocket of this package: `python -m tests.autobahn ws://127.0.0.1:9001`.
 
 The server is any copy of Autobahn's test suite: `docker run --rm -p 9001:9001 crossbario/autobahn-testsuite`, or, where
 there is a Python 2.7, `pip install autobahntestsuite` and `wstest -m fuzzingserver`. Every case it has is run, and what
