@@ -281,8 +281,9 @@ class WebSocket:
     def _give_up(self, reason: str) -> None:
         """Closes because of this side itself; what was not sent yet is not sent any more."""
         self._failure = Behind(reason)
+        self.unsent -= sum(len(each.message if isinstance(each, Perishable) else each) for each in self.outbox)
         self.outbox.clear()
-        self.unsent = self._perishable = 0
+        self._perishable = 0
         if self.protocol.state is OPEN:
             self.protocol.send_close(CloseCode.POLICY_VIOLATION, reason)
 

@@ -506,7 +506,10 @@ def _check_numbers(*, zero_is_well: bool = False, **numbers: Any) -> None:
     """Raises `ConfigurationError` for what is no number in *numbers*, or negative, or 0 (unless *zero_is_well*)."""
     for name, value in numbers.items():
         real = isinstance(value, int | float) and not isinstance(value, bool)
-        real = real and not (isinstance(value, float) and math.isnan(value))
+        try:
+            real = real and not math.isnan(value)
+        except OverflowError:  # no float holds it
+            real = False
         if not real or value < 0 or (value == 0 and not zero_is_well):
             raise ConfigurationError(
                 f"{name}: {value!r} is not a number {'of 0 or more' if zero_is_well else 'above 0'}"
