@@ -197,9 +197,10 @@ async def serve(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncGe
 
 @contextmanager
 def serve_in_thread(
-    handler: Callable[[ServerConnection], None], *, tls: ssl.SSLContext | None = None
+    handler: Callable[[ServerConnection], None], *, tls: ssl.SSLContext | None = None, **options: Any
 ) -> Generator[Server]:
     """websockets' own server. *handler* runs in a thread for each client; what it raises fails the test."""
+    options = {"ssl": tls, "ping_interval": None, "close_timeout": 2, "logger": QUIET, **options}
     errors: list[BaseException] = []
     done = threading.Event()
 
@@ -213,7 +214,7 @@ def serve_in_thread(
         finally:
             done.set()
 
-    with websockets_serve(handle, "127.0.0.1", 0, ssl=tls, ping_interval=None, close_timeout=2, logger=QUIET) as server:
+    with websockets_serve(handle, "127.0.0.1", 0, **options) as server:
         port = server.socket.getsockname()[1]
         thread = threading.Thread(target=server.serve_forever)
         thread.start()

@@ -1,0 +1,157 @@
+"""What `Connection.statistics()` says, and what becomes of a full inbox, and of sound that is too old."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from typing import Any
+
+import pybase64
+import pytest
+from anyio import Event, fail_after, wait_all_tasks_blocked
+from websockets.frames import Opcode
+
+from realtime_azure import Connection, ConnectionLost, connect
+from realtime_azure._websocket import OUTBOX_LIMIT
+from realtime_azure.events import SessionCreated
+
+from .serving import SESSION_CREATED, Certificates, Peer, close_frame, from_server, serve, text, text_delta, to_bytes
+
+pytestmark = pytest.mark.anyio
+
+
+def open_to(url: str, **options: Any) -> Any:
+    return connect(url, deployment="d", api_version="v1", api_key="k", **options)
+
+
+async def test_everything_is_counted() -> None:
+    deltas = [to_bytes(text_delta("x" * size)) for size in (1, 200, 70_000)]
+    done = Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.accept(SESSION_CREATED)
+        for _ in range(2):
+            await peer.frame()
+        await peer.stream.send(from_server(*map(text, deltas)))
+        await done.wait()
+        await peer.farewell()
+
+    with fail_after(10):
+        async with serve(script) as server, open_to(server.url, ping_interval=None) as connection:
+            assert isinstance(await connection.receive(), SessionCreated)
+            await connection.session.update({"type": "realtime"})
+            await connection.input_audio_buffer.append(bytes(4800))
+            await connection.receive()
+            await connection.wait_for(type(await connection.receive()), where=lambda event: True)
+            told = connection.statistics()
+            done.set()
+    assert told.events_received == 4
+    assert told.events_sent == 2
+    assert told.inbox_events == 1
+    assert told.inbox_bytes == len(deltas[2])
+    # A frame of 70,000 bytes has a head of 10 (RFC 6455 §5.2), the others have 2 and 4.
+    assert told.bytes_received == len(from_server(text(to_bytes(SESSION_CREATED)), *map(text, deltas)))
+    assert told.bytes_sent > 6400
+    assert (told.outbox_events, told.outbox_bytes, told.events_dropped, told.audio_dropped_ms) == (0, 0, 0, 0)
+    assert told.latency is None
+
+
+async def test_a_ping_that_was_answered_is_a_latency() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept(SESSION_CREATED)
+        ping = await peer.frame()
+        await peer.send(type(ping)(Opcode.PONG, ping.data))
+        await peer.say(text_delta("after the pong"))
+        while (await peer.frame()).opcode is Opcode.PING:
+            pass
+        await peer.farewell()
+
+    with fail_after(10):
+        async with serve(script) as server, open_to(server.url, ping_interval=0.02) as connection:
+            await connection.receive()
+            assert connection.latency is None
+            await connection.receive()
+            assert connection.latency is not None
+            assert 0 < connection.latency < 5
+            assert connection.statistics().latency == connection.latency
+
+
+async def flood(peer: Peer) -> None:
+    """Says more than the inbox takes; it ends when it was read, or the line breaks."""
+    await peer.accept(SESSION_CREATED)
+    for n in range(200):
+        await peer.say(text_delta(f"{n}:" + "x" * 10_000))
+    await peer.send(close_frame())
+    await peer.gone()
+
+
+async def test_a_full_inbox_makes_the_service_wait_and_loses_nothing() -> None:
+    with fail_after(10):
+        async with serve(flood) as server, open_to(server.url, inbox_limit=50_000) as connection:
+            await connection.receive()
+            said = [event.delta async for event in connection]
+    assert [text.partition(":")[0] for text in said] == [str(n) for n in range(200)]
+
+
+async def go_on_sending(connection: Connection) -> None:
+    """Never reads."""
+    while True:
+        await connection.input_audio_buffer.clear()
+        await wait_all_tasks_blocked()
+
+
+async def test_a_full_inbox_may_be_the_end_instead() -> None:
+    with fail_after(20):
+        async with serve(flood) as server, open_to(server.url, inbox_limit=50_000, when_full="fail") as connection:
+            await connection.receive()
+            with pytest.raises(ConnectionLost, match="does not keep up") as caught:
+                await go_on_sending(connection)
+    assert caught.value.code == 1008
+
+
+FORMATS: list[tuple[dict[str, Any] | None, float]] = [
+    (None, 48.0),
+    ({"type": "audio/pcm", "rate": 24000}, 48.0),
+    ({"type": "audio/pcm", "rate": 16000}, 32.0),
+    ({"type": "audio/pcmu"}, 8.0),
+    ({"type": "audio/pcma"}, 8.0),
+]
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+@pytest.mark.parametrize(("form", "bytes_per_ms"), FORMATS, ids=str)
+async def test_what_is_left_out_is_told_to_the_millisecond(
+    form: dict[str, Any] | None, bytes_per_ms: float, secure: bool
+) -> None:
+    """The peer reads nothing until all was said: what arrives then and what was left out is all that there was."""
+    certificates = Certificates()
+    read = Event()
+    arrived: list[dict[str, Any]] = []
+    session = {**SESSION_CREATED["session"], "audio": {"input": {"format": form}}}  # type: ignore[dict-item]
+
+    async def script(peer: Peer) -> None:
+        await peer.accept({**SESSION_CREATED, "session": session})
+        await read.wait()
+        while (frame := await peer.frame()).opcode is Opcode.TEXT:
+            arrived.append(json.loads(bytes(frame.data)))
+        await peer.send(frame)
+
+    tls: ssl.SSLContext | None = certificates.server("127.0.0.1") if secure else None
+    options = {"ssl_context": certificates.client()} if secure else {}
+    size, sent, dropped = 96_000, 0, 0.0
+    with fail_after(20):
+        async with serve(script, tls=tls) as server, open_to(server.url, **options) as connection:
+            await connection.receive()
+            while not dropped:
+                dropped += await connection.input_audio_buffer.append(bytes(size), max_age=0.01)
+                sent += 1
+                if sent % 5 == 0 and connection.statistics().outbox_bytes < OUTBOX_LIMIT:
+                    await connection.input_audio_buffer.clear()
+            read.set()
+            await connection.input_audio_buffer.commit()
+        told = connection.statistics()
+    sound = [len(pybase64.b64decode(event["audio"])) for event in arrived if "audio" in event]
+    assert sum(sound) / bytes_per_ms + told.audio_dropped_ms == pytest.approx(sent * size / bytes_per_ms)
+    assert 0 < len(sound) < sent
+    kinds = [event["type"] for event in arrived if "audio" not in event]
+    assert kinds[-1] == "input_audio_buffer.commit"  # what is no sound is never left out
