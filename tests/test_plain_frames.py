@@ -105,22 +105,42 @@ def unmasked(data: bytes) -> bytes:
 
 
 SIZES = st.sampled_from([0, 1, 2, 125, 126, 127, 4096, 65534, 65535, 65536, LIMIT - 1, LIMIT, LIMIT + 1])
-TEXTS = st.builds(lambda size, byte: bytes([byte]) * size, SIZES, st.integers(32, 126))
-PLAIN = TEXTS.map(text)
-FRAGMENTS = st.lists(TEXTS, min_size=2, max_size=4).map(
-    lambda parts: [
-        Frame(Opcode.TEXT if at == 0 else Opcode.CONT, part, at == len(parts) - 1) for at, part in enumerate(parts)
-    ]
-)
-PINGS = st.binary(max_size=125).map(lambda data: Frame(Opcode.PING, data))
-WELL = st.one_of(
-    PLAIN.map(lambda frame: [frame]),
-    FRAGMENTS,
-    st.tuples(FRAGMENTS, PINGS).map(lambda both: [both[0][0], both[1], *both[0][1:]]),
-    PINGS.map(lambda frame: [frame]),
-    TEXTS.map(lambda data: [Frame(Opcode.BINARY, data)]),
-    st.just([Frame(Opcode.PONG, b"unasked")]),
-)
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> bytes:
+    return bytes([draw(st.integers(32, 126))]) * draw(SIZES)
+
+
+@st.composite
+def fragments(draw: st.DrawFn) -> list[Frame]:
+    """A message in pieces, with a ping between them perhaps."""
+    parts = draw(st.lists(texts(), min_size=2, max_size=4))
+    opcodes = [Opcode.TEXT, *[Opcode.CONT] * (len(parts) - 1)]
+    frames = [Frame(opcode, part, False) for opcode, part in zip(opcodes, parts, strict=True)]
+    frames[-1] = Frame(Opcode.CONT, parts[-1], True)
+    return [frames[0], *draw(st.lists(pings(), max_size=1)), *frames[1:]]
+
+
+@st.composite
+def pings(draw: st.DrawFn) -> Frame:
+    return Frame(Opcode.PING, draw(st.binary(max_size=125)))
+
+
+@st.composite
+def well(draw: st.DrawFn) -> list[Frame]:
+    """Frames that belong together, and may be."""
+    match draw(st.integers(0, 4)):
+        case 0 | 1:
+            return [text(draw(texts()))]
+        case 2:
+            return draw(fragments())
+        case 3:
+            return [draw(pings()), Frame(Opcode.PONG, b"unasked")]
+        case _:
+            return [Frame(Opcode.BINARY, draw(texts()))]
+
+
 ILL = st.sampled_from(
     [
         text(b"masked").serialize(mask=True),
@@ -146,8 +166,8 @@ ILL = st.sampled_from(
 @st.composite
 def lines(draw: st.DrawFn) -> list[bytes]:
     """What a service may send, good or bad, cut anywhere; the first piece came with the answer to the handshake."""
-    frames = [frame for group in draw(st.lists(WELL, max_size=5)) for frame in group]
-    data = from_server(*frames) + draw(ILL) + from_server(*draw(st.lists(PLAIN, max_size=2)))
+    frames = [frame for group in draw(st.lists(well(), max_size=5)) for frame in group]
+    data = from_server(*frames) + draw(ILL) + from_server(*map(text, draw(st.lists(texts(), max_size=2))))
     cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=6)))
     return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 

@@ -170,6 +170,7 @@ async def test_a_loss_ends_every_wait_however_many() -> None:
 async def test_a_wait_that_is_cancelled_leaves_the_next_its_own() -> None:
     """The first call's answer comes when nobody waits for it any more."""
     created = iter(range(1, 10))
+    second: list[str | None] = []
 
     async def script(peer: Peer) -> None:
         held: list[dict[str, Any]] = []
@@ -189,7 +190,6 @@ async def test_a_wait_that_is_cancelled_leaves_the_next_its_own() -> None:
             with move_on_after(0.01):
                 await connection.response.create(wait=True)
             async with create_task_group() as tasks:
-                second: list[str | None] = []
 
                 async def ask() -> None:
                     second.append((await connection.response.create(wait=True)).response.id)
