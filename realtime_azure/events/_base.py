@@ -2,6 +2,9 @@
 
 The modules of events do without `from __future__ import annotations`: pydantic would have to compile each annotation
 again, at a tenth of the cost of importing this package.
+
+Fields that all have. *type* is the wire's word for what it is, and *object* what OpenAI calls it; *id* is its own,
+*event_id* an event's: the service's own, or the client's, which an error names.
 """
 
 from collections.abc import Callable, Iterator

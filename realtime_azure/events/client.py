@@ -1,4 +1,9 @@
-"""Events that are sent: one class per wire type, named by it in CamelCase."""
+"""Events that are sent: one class per wire type, named by it in CamelCase.
+
+Fields that several classes have. *event_id* names the event, for an error to say which one it is about. *item_id* is
+an item of the conversation, *content_index* one of its parts, from 0. *audio* is sound as bytes: PCM16 mono little-
+endian at 24 kHz, or what the session says. Source: the realtime reference of OpenAI (client events) and Azure's.
+"""
 
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 

@@ -2,6 +2,17 @@
 
 What a session can be told is in `settings`, which says how reading and writing differ. Sources: the realtime
 reference of OpenAI, and recordings of Azure's service for what it leaves out.
+
+Fields that several classes have. *status* is `completed`, `incomplete` or `in_progress`. *call_id* ties a function's
+output to its call, *name* is the function's, *arguments* is its JSON text, *output* text, of any form. *server_label*
+names an MCP server as its tool did. In sessions, *instructions*, *tools*, *tool_choice*, *parallel_tool_calls*,
+*model*, *prompt*, *reasoning*, *tracing*, *metadata*, *turn_detection*, *include* and, flat, `input_audio_format`,
+`output_audio_format`, `input_audio_transcription` and `input_audio_noise_reduction` are as in `settings`;
+*client_secret* is what a browser signs in with, and is in no repr. *modalities* (GA: *output_modalities*) are `text`,
+`audio`; *voice* is a voice's name; *speed* 0.25 to 1.5; *max_output_tokens* (flat: *max_response_output_tokens*) a
+number or `inf`. Counts of tokens: *total_tokens* is *input_tokens* and *output_tokens*, of which *text_tokens*,
+*audio_tokens*, *image_tokens* and *cached_tokens* (*cached_tokens_details*) are parts, in *input_token_details* and
+*output_token_details*.
 """
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeAlias
@@ -161,6 +172,9 @@ class ContentPart(Part):
 
     `input_text`, `input_audio` and `input_image` are the user's, `output_text` and `output_audio` the model's
     (`text` and `audio` in `response.content_part.*`, and on dated connections everywhere).
+
+    *transcript* is what sound says, *image_url* a data URL or a link, *detail* how closely it is looked at (`auto`,
+    `low`, `high`).
     """
 
     type: Literal["input_text", "input_audio", "input_image", "output_text", "output_audio", "text", "audio"] | str
@@ -178,7 +192,10 @@ class _Item(Part):
 
 
 class Message(_Item):
-    """Something said or written by the *role* `user`, `assistant` or `system`."""
+    """Something said or written by the *role* `user`, `assistant` or `system`.
+
+    *content* is its parts; *phase* is `commentary` or `final_answer`, where the model says so.
+    """
 
     type: Literal["message"]
     role: Literal["user", "assistant", "system"] | str | None = None
@@ -213,7 +230,10 @@ class McpApprovalRequest(_Item):
 
 
 class McpApprovalResponse(_Item):
-    """Whether it may: the answer to *approval_request_id*."""
+    """Whether it may: the answer to *approval_request_id*.
+
+    *approve* is the decision, *reason* why, if somebody says so.
+    """
 
     type: Literal["mcp_approval_response"]
     approval_request_id: str | None = None
@@ -222,7 +242,10 @@ class McpApprovalResponse(_Item):
 
 
 class McpToolDescription(Part):
-    """A tool of an MCP server; *input_schema* is a JSON schema of its arguments."""
+    """A tool of an MCP server; *input_schema* is a JSON schema of its arguments.
+
+    *description* and *annotations* are the server's.
+    """
 
     name: str | None = None
     description: str | None = None
@@ -231,7 +254,10 @@ class McpToolDescription(Part):
 
 
 class McpListTools(_Item):
-    """What the server *server_label* has."""
+    """What the server *server_label* has.
+
+    *tools* is what there is, *error* why there is nothing.
+    """
 
     type: Literal["mcp_list_tools"]
     server_label: str | None = None
@@ -240,7 +266,10 @@ class McpListTools(_Item):
 
 
 class McpCall(_Item):
-    """The service called the tool *name*; *output* is what it gave back, *error* why it did not."""
+    """The service called the tool *name*; *output* is what it gave back, *error* why it did not.
+
+    *approval_request_id* is the request that was approved, if it had to be.
+    """
 
     type: Literal["mcp_call"]
     server_label: str | None = None
@@ -328,7 +357,10 @@ class TranscriptionUsage(Usage):
 
 
 class LogProb(Part):
-    """How sure a transcription is of one token: the natural logarithm of its probability; *bytes* is its UTF-8."""
+    """How sure a transcription is of one token: the natural logarithm of its probability; *bytes* is its UTF-8.
+
+    *logprob* is the natural logarithm of the probability.
+    """
 
     token: str | None = None
     logprob: float | None = None
@@ -336,7 +368,10 @@ class LogProb(Part):
 
 
 class ServiceError(Part):
-    """An error in the service's words. *event_id* is that of the client event that caused it, where one did."""
+    """An error in the service's words. *event_id* is that of the client event that caused it, where one did.
+
+    *code* is short and stable, *message* for people, *param* the path of the field that is wrong.
+    """
 
     type: str | None = None
     code: str | None = None
@@ -346,7 +381,11 @@ class ServiceError(Part):
 
 
 class StatusDetails(Part):
-    """Why a response is not `completed`: the user spoke (`turn_detected`), it was cancelled, cut or refused."""
+    """Why a response is not `completed`: the user spoke (`turn_detected`), it was cancelled, cut or refused.
+
+    *reason* is why it was cancelled (`turn_detected`, `client_cancelled`) or is incomplete (`max_output_tokens`,
+    `content_filter`), *error* why it failed.
+    """
 
     type: str | None = None
     reason: Literal["turn_detected", "client_cancelled", "max_output_tokens", "content_filter"] | str | None = None
@@ -357,6 +396,9 @@ class Response(Part):
     """A response: what it was told, how far it is (*status*), what came of it (*output*), and what it cost.
 
     *modalities*, *voice*, *output_audio_format* and *temperature* are those of dated connections.
+
+    *status_details* says why it is not completed. *conversation_id* is null for one outside the conversation.
+    *audio* is its format and voice, *usage* what it cost, once it is done.
     """
 
     id: str | None = None
@@ -380,6 +422,8 @@ class ResponseConfig(Part):
     """What `response.create` may set for one response, over the session's own settings.
 
     *conversation* `"none"` answers outside the conversation; *input* replaces its items for this response.
+
+    *audio* is the voice and the format for this one.
     """
 
     conversation: Literal["auto", "none"] | str | None = None
@@ -397,7 +441,10 @@ class ResponseConfig(Part):
 
 
 class RateLimit(Part):
-    """How many requests or tokens are left (*remaining* of *limit*), and in how many seconds all will be."""
+    """How many requests or tokens are left (*remaining* of *limit*), and in how many seconds all will be.
+
+    *name* is `requests` or `tokens`, *reset_seconds* the time until all is there again.
+    """
 
     name: Literal["requests", "tokens"] | str | None = None
     limit: int | None = None

@@ -2,6 +2,14 @@
 
 A dated (preview) connection uses other names for some of them; `type` keeps the wire's word, the class is the
 same. Times in `_ms` count from the first byte of audio that was appended on the connection.
+
+Fields that several classes have. *response_id* is the response that the event is of, *output_index* which of its
+outputs (from 0), *item_id* the item that is made or meant, *content_index* which of its parts (from 0);
+*previous_item_id* is the item before it in the conversation, null for the first. *call_id* is a function call's.
+*delta* is what is new: text, or sound as bytes in the session's output format; *obfuscation* is filler, so that the
+length of a message does not give away what is said. *text* and *transcript* are all of it in the end, *logprobs* how
+sure the model was of each token, where `include` asks for them. *item*, *session*, *usage* and *error* are as in
+`parts`. Source: the realtime reference of OpenAI (server events), Azure's, and recordings of Azure's service.
 """
 
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
@@ -110,7 +118,10 @@ class ConversationItemInputAudioTranscriptionDelta(_InputTranscription):
 
 
 class ConversationItemInputAudioTranscriptionCompleted(_InputTranscription):
-    """What the user said, in writing; it may come during or after the response."""
+    """What the user said, in writing; it may come during or after the response.
+
+    *languages* are those that were heard.
+    """
 
     type: Literal["conversation.item.input_audio_transcription.completed"]
     transcript: str = ""
@@ -120,7 +131,10 @@ class ConversationItemInputAudioTranscriptionCompleted(_InputTranscription):
 
 
 class ConversationItemInputAudioTranscriptionSegment(_InputTranscription):
-    """A stretch of what was said, by whom, from *start* to *end* (seconds), where the model tells speakers apart."""
+    """A stretch of what was said, by whom, from *start* to *end* (seconds), where the model tells speakers apart.
+
+    *speaker* is who spoke, where speakers are told apart.
+    """
 
     type: Literal["conversation.item.input_audio_transcription.segment"]
     id: str = ""
@@ -385,7 +399,10 @@ class McpListToolsFailed(_McpListToolsEvent):
 
 
 class RateLimitsUpdated(_ServerEvent):
-    """What is left of the quota; Azure does not send it on v1."""
+    """What is left of the quota; Azure does not send it on v1.
+
+    *rate_limits* has one for requests and one for tokens.
+    """
 
     type: Literal["rate_limits.updated"]
     rate_limits: list[RateLimit] = Field(default=[])
@@ -405,6 +422,8 @@ class SessionClosed(_ServerEvent):
 
 
 class _TranslationDelta(_ServerEvent):
+    """*elapsed_ms* is where in the sound it belongs, in milliseconds; from which moment is not documented."""
+
     elapsed_ms: int | None = None
 
 

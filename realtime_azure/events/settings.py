@@ -7,6 +7,14 @@ vocabulary); a dated connection is translated in `preview`.
 
 Sources: the realtime reference of OpenAI and Azure's preview-to-GA migration guide; for *reasoning*, Azure's page on
 the gpt-realtime-2 models.
+
+Fields that several classes have. *instructions* are the system message, *tools* what may be called and *tool_choice*
+whether it has to be (`auto`, `none`, `required`, or one by name), *parallel_tool_calls* whether several may be at
+once. *model* is the deployment's name (Azure) or the model's. *prompt* is a stored prompt, *reasoning* how long to
+think, *tracing* how the session is traced (`auto`, or a `Tracing`). *turn_detection*, *noise_reduction* and
+*transcription* (flat: `input_audio_…`) are for the user's sound; null turns them off. *include* names what events
+should hold besides (`item.input_audio_transcription.logprobs`). *metadata* is up to 16 pairs of the caller's own,
+which come back.
 """
 
 from typing import Annotated, Any, Literal
@@ -26,7 +34,10 @@ class AudioFormat(Part):
 
 
 class NoiseReduction(Part):
-    """`near_field` for a headset, `far_field` for a laptop or a room."""
+    """`near_field` for a headset, `far_field` for a laptop or a room.
+
+    *strength* is Azure's, without a documented unit.
+    """
 
     type: Literal["near_field", "far_field"] | str
     strength: float | None = None
@@ -82,7 +93,10 @@ class CustomVoice(Part):
 
 
 class AudioOutput(Part):
-    """*voice* is an open set of names; *speed* is 0.25 to 1.5; *language* (ISO 639-1) is what a translation is into."""
+    """*voice* is an open set of names; *speed* is 0.25 to 1.5; *language* (ISO 639-1) is what a translation is into.
+
+    *format* is that of the sound that comes.
+    """
 
     format: AudioFormat | None = None
     voice: str | CustomVoice | None = None
@@ -91,14 +105,20 @@ class AudioOutput(Part):
 
 
 class SessionAudio(Part):
-    """Both directions of a session's sound."""
+    """Both directions of a session's sound.
+
+    *input* is what the user says, *output* what the model does.
+    """
 
     input: AudioInput | None = None
     output: AudioOutput | None = None
 
 
 class FunctionTool(Part):
-    """A function that the model may call; *parameters* is a JSON schema of its arguments."""
+    """A function that the model may call; *parameters* is a JSON schema of its arguments.
+
+    *name* is what it is called by, *description* tells the model when.
+    """
 
     type: Literal["function"]
     name: str | None = None
@@ -107,7 +127,10 @@ class FunctionTool(Part):
 
 
 class McpToolFilter(Part):
-    """Tools of an MCP server, by name, or by whether they only read."""
+    """Tools of an MCP server, by name, or by whether they only read.
+
+    By *tool_names*, or all that are *read_only*.
+    """
 
     tool_names: list[str] | None = None
     read_only: bool | None = None
@@ -124,6 +147,11 @@ class McpTool(Part):
     """The tools of an MCP server, which the service calls itself.
 
     The server is named by *server_url*, *connector_id* or *tunnel_id*; *authorization* and *headers* are sent to it.
+
+    *server_label* names it in calls, *server_description* tells the model what it is for. *allowed_tools* are those
+    that may be called (all), *require_approval* those that have to be asked for (`always`, `never`, or by filter),
+    *allowed_callers* who may call them, and with *defer_loading* its tools are listed only when they are searched
+    for.
     """
 
     type: Literal["mcp"]
@@ -141,7 +169,10 @@ class McpTool(Part):
 
 
 class OtherTool(Part):
-    """A tool of a kind that this version has no class for; its fields are readable as attributes."""
+    """A tool of a kind that this version has no class for; its fields are readable as attributes.
+
+    *authorization* is in no repr.
+    """
 
     type: str
     authorization: str | None = Field(default=None, repr=False)  # a token
@@ -171,7 +202,10 @@ class TokenLimits(Part):
 
 
 class RetentionRatio(Part):
-    """When the conversation is too long, it is cut to *retention_ratio* (0 to 1) of what there is room for."""
+    """When the conversation is too long, it is cut to *retention_ratio* (0 to 1) of what there is room for.
+
+    *token_limits* bounds what is kept besides.
+    """
 
     type: Literal["retention_ratio"] | str
     retention_ratio: float | None = None
@@ -179,7 +213,10 @@ class RetentionRatio(Part):
 
 
 class Tracing(Part):
-    """How the session is named in OpenAI's traces."""
+    """How the session is named in OpenAI's traces.
+
+    *workflow_name*, *group_id* and *metadata* say where a trace belongs.
+    """
 
     workflow_name: str | None = None
     group_id: str | None = None
@@ -195,7 +232,10 @@ class Prompt(Part):
 
 
 class Reasoning(Part):
-    """How hard a model of the gpt-realtime-2 family thinks; older ones refuse it."""
+    """How hard a model of the gpt-realtime-2 family thinks; older ones refuse it.
+
+    *effort* is `minimal` to `xhigh`.
+    """
 
     effort: Literal["none", "minimal", "low", "medium", "high", "xhigh"] | str | None = None
 
@@ -233,6 +273,9 @@ class TranscriptionConfig(Part):
     """What `transcription_session.update` may set, in the flat words of the preview protocol.
 
     The formats are `pcm16` (24 kHz mono), `g711_ulaw` and `g711_alaw`.
+
+    Its fields are the flat ones: `input_audio_format`, `input_audio_transcription` and
+    `input_audio_noise_reduction`.
     """
 
     input_audio_format: Literal["pcm16", "g711_ulaw", "g711_alaw"] | str | None = None
@@ -243,6 +286,9 @@ class TranscriptionConfig(Part):
 
 
 class ResponseAudio(Part):
-    """The sound of one response."""
+    """The sound of one response.
+
+    *output* is as of a session.
+    """
 
     output: AudioOutput | None = None

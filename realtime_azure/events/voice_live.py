@@ -10,6 +10,12 @@ This module is imported by name, by a connection to Voice Live, and by the first
 importing it costs a twentieth of what the whole package does, and most programs never meet it.
 
 Source: the Voice Live reference, and the types of Microsoft's own client (azure-ai-voicelive 1.3, service 2026-07-15).
+
+Fields that several classes have: those of `server` and `settings`, under the same names; *sequence_number* counts the
+events of a search, *turn_id* is a turn's. *voice* is a `Voice` or, of OpenAI's, its name; *output_audio_format* a
+word (`pcm16`, `pcm16_8000hz`, `g711_ulaw`); *temperature* 0.6 to 1.2; *max_response_output_tokens* (of a response,
+*max_output_tokens*) a number or `inf`; *reasoning_effort* `none` to `xhigh`. *interim_response* is what is said while
+an answer takes its time, *input_audio_echo_cancellation* takes the assistant's own voice out of what is heard.
 """
 
 from typing import Annotated, Any, Literal
@@ -29,6 +35,9 @@ class Voice(Part):
 
     *name* is for all kinds but `avatar-voice-sync`; *endpoint_id* for `azure-custom`; *model* for `azure-personal` and
     `avatar-voice-sync`. *temperature* is 0 to 1; *pitch*, *rate* and *volume* are SSML's (`"+10%"`).
+
+    *custom_lexicon_url* and *custom_text_normalization_url* say how words are spoken; *locale* and *prefer_locales*
+    (`en-GB`) which accent, *style* which manner.
     """
 
     type: (
@@ -52,7 +61,10 @@ class Voice(Part):
 
 
 class EndOfUtterance(Part):
-    """A model that listens to the words for their end; *timeout_ms* is how long it may hold a turn open."""
+    """A model that listens to the words for their end; *timeout_ms* is how long it may hold a turn open.
+
+    *threshold_level* is `low`, `medium`, `high` or `default`: how sure it has to be.
+    """
 
     model: (
         Literal["semantic_detection_v1", "semantic_detection_v1_en", "semantic_detection_v1_multilingual"] | str | None
@@ -67,6 +79,10 @@ class VoiceLiveTurnDetection(Part):
     *threshold* is 0 to 1, *speech_duration_ms* how much speech begins a turn. *remove_filler_words* lets "uhm" not
     interrupt; *auto_truncate* cuts what was not heard out of the conversation, and puts
     *appended_text_after_truncation* there.
+
+    *prefix_padding_ms*, *silence_duration_ms*, *idle_timeout_ms*, *eagerness*, *create_response* and
+    *interrupt_response* are as in GA; *end_of_utterance_detection* and *languages* help to tell a pause from an
+    end.
     """
 
     type: (
@@ -101,7 +117,10 @@ class VoiceLiveNoiseReduction(Part):
 
 
 class EchoCancellation(Part):
-    """Takes out of what comes in what the assistant says; *reference_source* says who knows what that was."""
+    """Takes out of what comes in what the assistant says; *reference_source* says who knows what that was.
+
+    *channels* is how many channels the reference sound has.
+    """
 
     type: Literal["server_echo_cancellation"] | str
     reference_source: Literal["server", "client"] | str | None = None
@@ -109,21 +128,30 @@ class EchoCancellation(Part):
 
 
 class VoiceLiveTranscription(Transcription):
-    """*model* is one of OpenAI's, `mai-transcribe-1` or `azure-speech`; *custom_speech* is a model by language."""
+    """*model* is one of OpenAI's, `mai-transcribe-1` or `azure-speech`; *custom_speech* is a model by language.
+
+    *phrase_list* are phrases that are likely.
+    """
 
     custom_speech: dict[str, str] | None = None
     phrase_list: list[str] | None = None
 
 
 class Animation(Part):
-    """What moves a face: *outputs* are `blendshapes` and `viseme_id`."""
+    """What moves a face: *outputs* are `blendshapes` and `viseme_id`.
+
+    *model_name* is the model of the face.
+    """
 
     model_name: str | None = None
     outputs: list[Literal["blendshapes", "viseme_id"] | str] | None = None
 
 
 class IceServer(Part):
-    """A server that helps the avatar's video through a firewall."""
+    """A server that helps the avatar's video through a firewall.
+
+    *urls* are where it is; *username* and *credential* sign in there.
+    """
 
     urls: list[str] | None = None
     username: str | None = None
@@ -131,28 +159,40 @@ class IceServer(Part):
 
 
 class VideoCrop(Part):
-    """The part of the picture that is shown, in pixels: *[x, y]* of two corners."""
+    """The part of the picture that is shown, in pixels: *[x, y]* of two corners.
+
+    *top_left* and *bottom_right* are corners, in pixels.
+    """
 
     top_left: list[int] | None = None
     bottom_right: list[int] | None = None
 
 
 class VideoResolution(Part):
-    """In pixels."""
+    """In pixels.
+
+    *width* and *height* are in pixels.
+    """
 
     width: int | None = None
     height: int | None = None
 
 
 class VideoBackground(Part):
-    """Behind the avatar: a *color* (`"#RRGGBBAA"`) or a picture."""
+    """Behind the avatar: a *color* (`"#RRGGBBAA"`) or a picture.
+
+    *image_url* is a picture instead of a colour.
+    """
 
     color: str | None = None
     image_url: str | None = None
 
 
 class AvatarVideo(Part):
-    """How the video is made; *bitrate* is in bits per second, *gop_size* in frames."""
+    """How the video is made; *bitrate* is in bits per second, *gop_size* in frames.
+
+    *codec* is `h264`; *crop*, *resolution* and *background* what is shown.
+    """
 
     bitrate: int | None = None
     codec: Literal["h264"] | str | None = None
@@ -163,7 +203,11 @@ class AvatarVideo(Part):
 
 
 class AvatarScene(Part):
-    """Where a photo avatar is: *zoom* and *amplitude* are shares of 1, rotations are in radians."""
+    """Where a photo avatar is: *zoom* and *amplitude* are shares of 1, rotations are in radians.
+
+    *position_x* and *position_y* move it, *rotation_x*, *rotation_y* and *rotation_z* turn it; the units are in the
+    avatar's own documentation.
+    """
 
     zoom: float | None = None
     position_x: float | None = None
@@ -175,7 +219,12 @@ class AvatarScene(Part):
 
 
 class Avatar(Part):
-    """A face for the voice: a *character*, of Azure's or *customized*."""
+    """A face for the voice: a *character*, of Azure's or *customized*.
+
+    *ice_servers* are for WebRTC; *style* and *model* which figure, *video* and *scene* how it is shown,
+    *output_protocol* how it comes (`webrtc`, `websocket`), *output_audit_audio* whether its sound comes on the
+    websocket, too.
+    """
 
     type: Literal["video-avatar", "photo-avatar"] | str | None = None
     ice_servers: list[IceServer] | None = None
@@ -190,7 +239,11 @@ class Avatar(Part):
 
 
 class InterimResponse(Part):
-    """What is said while the answer takes its time: one of *texts*, or what a model makes up by *instructions*."""
+    """What is said while the answer takes its time: one of *texts*, or what a model makes up by *instructions*.
+
+    *triggers* are what brings one out (`latency`, `tool`), *latency_threshold_ms* after how many milliseconds,
+    *max_completion_tokens* how long it may be.
+    """
 
     type: Literal["static_interim_response", "llm_interim_response"] | str
     triggers: list[Literal["latency", "tool"] | str] | None = None
@@ -202,7 +255,10 @@ class InterimResponse(Part):
 
 
 class Agent(Part):
-    """The Foundry agent that answers."""
+    """The Foundry agent that answers.
+
+    *name*, *description*, *agent_id* and *thread_id* are those of the agent that answers.
+    """
 
     type: Literal["agent"] | str | None = None
     name: str | None = None
@@ -249,7 +305,10 @@ class VoiceLiveConfig(Part):
 
 
 class VoiceLiveSession(VoiceLiveConfig):
-    """A session as Voice Live reports it. *expires_at* is in seconds since 1970. `ga` is the same in GA's words."""
+    """A session as Voice Live reports it. *expires_at* is in seconds since 1970. `ga` is the same in GA's words.
+
+    *agent* is who answers in its place; *truncation_strategy* how the conversation is shortened.
+    """
 
     id: str | None = None
     object: str | None = None
@@ -268,6 +327,9 @@ class VoiceLiveResponseConfig(Part):
 
     *commit* False answers outside the conversation; *input_items* replaces its items for this response,
     *append_input_items* adds to them. *pre_generated_assistant_message* is said as it is.
+
+    *cancel_previous* ends the one under way, *invoke_input* is for the agent that is invoked. *modalities* are as
+    of the session.
     """
 
     commit: bool | None = None
@@ -297,7 +359,10 @@ class _ServerEvent(Event):
 
 
 class ServiceWarning(Part):
-    """A warning in the service's words."""
+    """A warning in the service's words.
+
+    *message* is for people, *code* short, *param* the path of the field.
+    """
 
     message: str | None = None
     code: str | None = None
@@ -305,7 +370,10 @@ class ServiceWarning(Part):
 
 
 class WarningEvent(_ServerEvent):
-    """Something is not as it should be; the session goes on."""
+    """Something is not as it should be; the session goes on.
+
+    *warning* says what it is about.
+    """
 
     type: Literal["warning"]
     warning: ServiceWarning | None = None
@@ -343,7 +411,10 @@ class _OfContent(_OfItem):
 
 
 class ResponseAudioTimestampDelta(_OfContent):
-    """A word, and when it is said: from *audio_offset_ms*, for *audio_duration_ms*."""
+    """A word, and when it is said: from *audio_offset_ms*, for *audio_duration_ms*.
+
+    *text* is the word, *timestamp_type* `word`.
+    """
 
     type: Literal["response.audio_timestamp.delta"]
     audio_offset_ms: int | None = None
@@ -359,7 +430,10 @@ class ResponseAudioTimestampDone(_OfContent):
 
 
 class ResponseAnimationBlendshapesDelta(_OfContent):
-    """Frames of a face, from the one numbered *frame_index* on: a list of weights each."""
+    """Frames of a face, from the one numbered *frame_index* on: a list of weights each.
+
+    *frames* are rows of weights, one for each frame.
+    """
 
     type: Literal["response.animation_blendshapes.delta"]
     frames: list[list[float]] | str | None = None
@@ -396,7 +470,10 @@ class ResponseVideoDelta(_ServerEvent):
 
 
 class ResponseAudioTranscriptAnnotationAdded(_OfContent):
-    """Where something that is said comes from."""
+    """Where something that is said comes from.
+
+    *annotation* is number *annotation_index* of the part.
+    """
 
     type: Literal["response.audio_transcript.annotation.added"]
     annotation_index: int | None = None
@@ -488,7 +565,10 @@ class VoiceLiveSessionUpdate(SessionUpdate):
 
 
 class VoiceLiveResponseCreate(ResponseCreate):
-    """`ResponseCreate` in Voice Live's own words."""
+    """`ResponseCreate` in Voice Live's own words.
+
+    *additional_instructions* are added to the session's, for this one.
+    """
 
     response: VoiceLiveResponseConfig | None = None  # type: ignore[assignment]  # as above
     additional_instructions: str | None = None
