@@ -332,7 +332,7 @@ class WebSocket:
                 return messages + self._parse(data[at:])
             stop = start + size
             if stop > end:
-                if start > end or size <= READ_SIZE:
+                if start > end or (data[at] == PLAIN and size <= min(limit, READ_SIZE)):
                     self._rest = data[at:]
                 else:
                     self._owed = stop - end

@@ -33,7 +33,7 @@ from .events import (
 )
 
 UNANSWERED = 64
-"""How many events may be without an answer; older ones that nobody waits for are forgotten: none will come."""
+"""How many events of one kind may be without an answer; older ones that nobody awaits are forgotten: none will come."""
 
 Key = Callable[[Any], str | None]
 
@@ -144,8 +144,10 @@ class Calls:
             return None
         call = Call(event, awaited=awaited)
         self._open.append(call)
-        if len(self._open) > UNANSWERED and (oldest := next((each for each in self._open if not each.awaited), None)):
-            self._open.remove(oldest)
+        if len(self._open) > UNANSWERED:  # of one kind: else many of another would push out one that is answered yet
+            unheeded = [each for each in self._open if each.kind == call.kind and not each.awaited]
+            if len(unheeded) > UNANSWERED:
+                self._open.remove(unheeded[0])
         return call
 
     def forget(self, call: Call) -> None:

@@ -143,6 +143,12 @@ class Feed(EventStream[E]):
         """Whether it holds as many bytes as it may; one delivery may go beyond."""
         return self._size >= self._limit or len(self._events) >= max(FEW, self._limit // SMALL)
 
+    def how_full(self) -> str:
+        """What waits here, and what may: in bytes, or in events where those are too many."""
+        if self._size >= self._limit:
+            return f"{self._size} bytes wait to be read, of {self._limit} that may"
+        return f"{self.count} events wait to be read, of {max(FEW, self._limit // SMALL)} that may"
+
     @property
     def attended(self) -> bool:
         """Whether somebody waits for its next event, or has been woken for it and has not run yet."""
@@ -267,7 +273,7 @@ class Inbox:
                 if not self._fails or self.main.attended:  # woken, it may still come to read
                     await room.wait()
             if self._fails and self.main.full and self.main.reads == reads:
-                raise InboxFull(f"{self.main.size} bytes wait to be read, of {self._limit} that may")
+                raise InboxFull(self.main.how_full())
         elif not reads and not self.main.attended:
             self.main.lapse()
         else:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from realtime_azure.calls import UNANSWERED, Call, Calls, is_answered
 from realtime_azure.events import ClientEvent, ServerEvent, decode
@@ -162,3 +165,181 @@ async def test_whatever_is_sent_each_gets_its_own(anyio_backend: str) -> None:
             assert (call.error is not None, call.answer is None) == (refused, refused)
 
     check()
+
+
+def test_no_more_are_kept_than_can_be_without_an_answer() -> None:
+    """A program that never waits, and a service that never answers: nothing grows."""
+    calls = Calls()
+    begun_so_far = [weakref.ref(begun(calls, "response.create", str(n), awaited=False)) for n in range(300)]
+    gc.collect()
+    assert sum(call() is not None for call in begun_so_far) == UNANSWERED
+
+
+def test_many_events_of_another_kind_do_not_give_a_call_the_answer_of_an_earlier_one() -> None:
+    """A session is set up, its history is sent, and it is changed again, in one breath."""
+    calls = Calls()
+    begun(calls, "session.update", "first", awaited=False)
+    for n in range(2 * UNANSWERED):
+        begun(calls, "conversation.item.create", str(n), awaited=False)
+    waiting = begun(calls, "session.update", "second")
+    calls.settle(said("session.update"))  # to the first
+    assert not waiting.settled.is_set()
+
+
+def test_what_was_settled_is_not_kept() -> None:
+    calls = Calls()
+    made: list[weakref.ref[Call]] = []
+
+    def go_through(kind: str) -> None:
+        not_sent = begun(calls, kind, "not sent")
+        made.append(weakref.ref(not_sent))
+        made.extend(weakref.ref(begun(calls, kind, name)) for name in ("answered", "refused"))
+        calls.forget(not_sent)
+        calls.settle(said(kind))
+        calls.settle(error("refused"))
+
+    for kind in PAIRS:
+        go_through(kind)
+    gc.collect()
+    assert [call() for call in made] == [None] * 3 * len(PAIRS)
+
+
+async def test_many_that_are_waited_for_are_all_kept() -> None:
+    calls = Calls()
+    waiting = [begun(calls, "response.create", str(n)) for n in range(3 * UNANSWERED)]
+    for n in range(3 * UNANSWERED):
+        calls.settle(heard({"type": "response.created", "response": {"id": f"resp_{n}"}}))
+    assert [call.answer and call.answer.model_dump()["response"]["id"] for call in waiting] == [
+        f"resp_{n}" for n in range(3 * UNANSWERED)
+    ]
+
+
+def test_an_item_without_an_id_takes_no_answer_of_one_that_has_one() -> None:
+    """Those with an id are told by it, though others were refused, or are not answered at all."""
+    calls = Calls()
+    mine = begun(calls, "conversation.item.create", "mine")
+    other = {"type": "message", "role": "user", "id": "other", "content": []}
+    theirs = begun(calls, "conversation.item.create", "theirs", item=other)
+    calls.settle(heard({"type": "conversation.item.added", "item": {"type": "message", "id": "of the service"}}))
+    assert not mine.settled.is_set()
+    calls.settle(heard({"type": "conversation.item.added", "item": {"type": "message", "id": "other"}}))
+    assert (mine.settled.is_set(), theirs.settled.is_set()) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "conversation.item.added"},
+        {"type": "conversation.item.added", "item": None},
+        {"type": "conversation.item.retrieved", "item": None},
+        {"type": "conversation.item.deleted"},
+        {"type": "response.done", "response": None},
+        {"type": "response.done"},
+        {"type": "error"},
+        {"type": "error", "error": None},
+        {"type": "something.new", "event_id": "mine"},
+    ],
+    ids=str,
+)
+def test_an_answer_that_does_not_say_what_it_is_about_is_nobodys(event: dict[str, Any]) -> None:
+    calls = Calls()
+    waiting = [begun(calls, kind, kind) for kind in PAIRS]
+    calls.settle(heard(event))
+    assert not any(call.settled.is_set() for call in waiting)
+
+
+class ServiceAndCalls(RuleBasedStateMachine):
+    """A service takes events one after another, answers some, refuses others; each call hears its own, once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = Calls()
+        self.sent: list[tuple[str, str | None, Call]] = []
+        """What the service has still to say something to: the kind, the item or response it is about, the call."""
+        self.expected: dict[int, tuple[Call, ServerEvent | None]] = {}
+        """What each call has heard; None: nothing."""
+        self.number = 0
+
+    @precondition(lambda self: len(self.sent) < UNANSWERED)
+    @rule(kind=st.sampled_from(sorted(PAIRS)), about=st.sampled_from([None, "a", "b"]), awaited=st.booleans())
+    def send(self, kind: str, about: str | None, awaited: bool) -> None:
+        self.number += 1
+        fields = PAIRS[kind][0]
+        more: dict[str, Any] = {}
+        if "item_id" in fields:
+            about = about or "a"
+            more = {"item_id": about}
+        elif kind == "response.cancel":
+            more = {"response_id": about}
+        elif kind == "conversation.item.create":
+            about = f"own_{self.number}" if awaited or about else None  # as `Connection` does
+            more = {"item": {"type": "message", "role": "user", "content": [], **({"id": about} if about else {})}}
+        else:
+            about = None
+        call = begun(self.calls, kind, str(self.number), awaited=awaited, **more)
+        self.sent.append((kind, about, call))
+        self.expected[self.number] = (call, None)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        """Of each kind the first; of those about items the first for each item."""
+        ready: dict[Any, tuple[str, str | None, Call]] = {}
+        for each in self.sent:
+            by_item = "item_id" in PAIRS[each[0]][0]
+            ready.setdefault(each[:2] if by_item else each[0], each)
+        chosen = data.draw(st.sampled_from(list(ready.values())))
+        kind, about = chosen[0], chosen[1] or f"of_the_service_{self.number}"
+        fields = dict(PAIRS[kind][1])
+        if "item_id" in fields:
+            fields["item_id"] = about
+        for name in ("item", "response"):
+            if name in fields:
+                fields[name] = {**fields[name], "id": about}
+        self._says(heard(fields), chosen)
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def refuse(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.sampled_from(self.sent))
+        self._says(error(chosen[2].event_id), chosen)
+
+    def _says(self, event: ServerEvent, to: tuple[str, str | None, Call]) -> None:
+        self.sent.remove(to)
+        self.expected[int(to[2].event_id or 0)] = (to[2], event)
+        self.calls.settle(event)
+
+    @rule(event_id=st.sampled_from(["somebody_elses", ""]))
+    def refuse_what_is_not_ours(self, event_id: str) -> None:
+        self.calls.settle(error(event_id))
+
+    @rule()
+    def say_that_something_went_wrong(self) -> None:
+        """Of those that nobody waits for, one may have been meant: no answer is taken for theirs any more."""
+        self.calls.settle(error(None))
+        self.sent = [each for each in self.sent if each[2].awaited]
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def stop_waiting(self, data: st.DataObject) -> None:
+        data.draw(st.sampled_from(self.sent))[2].awaited = False
+
+    @precondition(lambda self: self.sent)
+    @rule()
+    def could_not_send_the_last(self) -> None:
+        self.calls.forget(self.sent.pop()[2])
+
+    @invariant()
+    def each_has_heard_its_own(self) -> None:
+        for call, event in self.expected.values():
+            assert call.settled.is_set() == (event is not None)
+            assert (call.error or call.answer) is event
+
+    def teardown(self) -> None:
+        self.calls.end()
+        assert all(call.settled.is_set() for _, _, call in self.sent)
+        assert all((call.error or call.answer) is event for call, event in self.expected.values())
+
+
+TestServiceAndCalls = ServiceAndCalls.TestCase
+TestServiceAndCalls.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -9,13 +9,25 @@ from typing import Any
 import pybase64
 import pytest
 from anyio import Event, fail_after, wait_all_tasks_blocked
-from websockets.frames import Opcode
+from anyio.lowlevel import checkpoint
+from websockets.frames import Frame, Opcode
 
 from realtime_azure import Connection, ConnectionLost, connect
 from realtime_azure._websocket import OUTBOX_LIMIT
-from realtime_azure.events import ResponseOutputTextDelta, SessionCreated
+from realtime_azure.events import ResponseDone, ResponseOutputTextDelta, SessionCreated
 
-from .serving import SESSION_CREATED, Certificates, Peer, close_frame, from_server, serve, text, text_delta, to_bytes
+from .serving import (
+    RESPONSE_DONE,
+    SESSION_CREATED,
+    Certificates,
+    Peer,
+    close_frame,
+    from_server,
+    serve,
+    text,
+    text_delta,
+    to_bytes,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +77,7 @@ async def test_a_ping_that_was_answered_is_a_latency() -> None:
         await peer.say(text_delta("after the pong"))
         while (await peer.frame()).opcode is Opcode.PING:
             pass
-        await peer.farewell()
+        await peer.send(close_frame())
 
     with fail_after(10):
         async with serve(script) as server, open_to(server.url, ping_interval=0.02) as connection:
@@ -75,6 +87,135 @@ async def test_a_ping_that_was_answered_is_a_latency() -> None:
             assert connection.latency is not None
             assert 0 < connection.latency < 5
             assert connection.statistics().latency == connection.latency
+
+
+async def test_a_pong_that_answers_no_ping_is_no_latency() -> None:
+    looked = Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        ping = await peer.frame()
+        await peer.send(Frame(Opcode.PONG, b"unasked"), Frame(Opcode.PONG, ping.data[:-1]), text(b"{}"))
+        await looked.wait()
+        await peer.send(Frame(Opcode.PONG, ping.data), text(b"{}"))
+        while (await peer.frame()).opcode is Opcode.PING:
+            pass
+        await peer.send(close_frame())
+
+    with fail_after(10):
+        async with serve(script) as server, open_to(server.url, ping_interval=0.02) as connection:
+            await connection.receive()
+            assert connection.latency is None
+            looked.set()
+            await connection.receive()
+            assert connection.latency is not None
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": True}, {"subprotocols": ["a"]}], ids=str)
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+async def test_each_side_counts_the_same(options: dict[str, Any], secure: bool) -> None:
+    """Bytes and events, whatever the frames: the connection's own numbers are those that its peer sees."""
+    certificates = Certificates()
+    heard: list[Frame] = []
+    greeting = len(from_server(text(to_bytes(SESSION_CREATED))))
+    delta = to_bytes(text_delta("x" * 300))
+    said = from_server(
+        text(delta),
+        Frame(Opcode.PING, b"?"),
+        text(delta[:100], fin=False),
+        Frame(Opcode.PONG, b"unasked"),
+        Frame(Opcode.CONT, delta[100:], fin=True),
+        Frame(Opcode.BINARY, delta),
+        text(b"{}"),
+        text(b"no JSON"),
+        text(to_bytes(text_delta("y" * 70_000))),
+        text(to_bytes(RESPONSE_DONE)),
+    )
+
+    async def script(peer: Peer) -> None:
+        await peer.accept(SESSION_CREATED)
+        heard.extend([await peer.frame() for _ in range(3)])
+        await peer.stream.send(said)
+        heard.append(await peer.frame())  # the pong
+        await asked.wait()
+        heard.append(await peer.frame())
+        await peer.send(close_frame())
+
+    asked = Event()
+    if secure:
+        options = {**options, "ssl_context": certificates.client()}
+    with fail_after(10):
+        async with serve(script, tls=certificates.server("127.0.0.1") if secure else None) as server:
+            async with open_to(server.url, ping_interval=None, **options) as connection:
+                await connection.session.update({"type": "realtime"})
+                await connection.input_audio_buffer.append(bytes(48_000))
+                await connection.input_audio_buffer.append(bytes(480), max_age=60)
+                await connection.wait_for(ResponseDone)
+                told = connection.statistics()
+                asked.set()
+            ended = connection.statistics()
+            await server.idle.wait()
+    assert told.events_received == told.inbox_events == 8
+    assert told.events_sent == 3
+    assert told.bytes_received == greeting + len(said)
+    assert ended.bytes_received == told.bytes_received + len(from_server(close_frame()))
+    assert ended.bytes_sent == sum(len(frame.serialize(mask=True)) for frame in heard)
+    assert (ended.events_received, ended.events_sent) == (told.events_received, told.events_sent)
+
+
+async def test_what_waits_is_shown_and_then_sent() -> None:
+    may_read = Event()
+    heard: list[int] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.accept(SESSION_CREATED)
+        await may_read.wait()
+        while (frame := await peer.frame()).opcode is Opcode.TEXT:
+            heard.append(len(frame.data))
+        await peer.send(frame)
+
+    with fail_after(10):
+        async with serve(script) as server, open_to(server.url) as connection:
+            sent = 0
+            while connection.statistics().outbox_bytes <= OUTBOX_LIMIT:
+                await connection.input_audio_buffer.append(bytes(48_000))
+                sent += 1
+                await checkpoint()
+            waiting = connection.statistics()
+            assert waiting.outbox_events > 0
+            assert waiting.events_sent + waiting.outbox_events == sent
+            may_read.set()
+            while connection.statistics().outbox_bytes:
+                await checkpoint()
+            told = connection.statistics()
+    assert (told.outbox_events, told.outbox_bytes, told.events_sent) == (0, 0, sent)
+    assert heard == [heard[0]] * sent
+    assert waiting.outbox_bytes % heard[0] == 0  # whole messages
+
+
+async def test_dropped_events_are_counted_whoever_dropped_them() -> None:
+    """Two subscriptions that nobody reads."""
+    read_on = Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.accept(SESSION_CREATED)
+        await read_on.wait()
+        for n in range(100):
+            await peer.say(text_delta(f"{n}" + "x" * 1000))
+        await peer.say(RESPONSE_DONE)
+        await peer.farewell()
+
+    with fail_after(10):
+        async with serve(script) as server, open_to(server.url) as connection:
+            await connection.receive()
+            async with connection.subscribe(limit=5000) as one, connection.subscribe(limit=100) as other:
+                read_on.set()
+                await connection.wait_for(ResponseDone)
+                dropped = connection.statistics().events_dropped
+                assert dropped == one.dropped + other.dropped
+                assert (one.dropped, other.dropped) == (101, 101)
+            assert connection.statistics().events_dropped == dropped  # they were left, and it is not forgotten
+            assert connection.statistics().inbox_events == 101  # the main stream has them all
 
 
 async def flood(peer: Peer) -> None:
@@ -108,6 +249,41 @@ async def test_a_full_inbox_may_be_the_end_instead() -> None:
             with pytest.raises(ConnectionLost, match="does not keep up") as caught:
                 await go_on_sending(connection)
     assert caught.value.code == 1008
+
+
+async def test_a_full_inbox_that_ends_it_says_how_full_it_was() -> None:
+    with fail_after(20):
+        async with serve(flood) as server, open_to(server.url, inbox_limit=50_000, when_full="fail") as connection:
+            with pytest.raises(ConnectionLost, match=r"[0-9]+ bytes wait to be read, of 50000 that may") as caught:
+                await go_on_sending(connection)
+            told = connection.statistics()
+            assert f"{told.inbox_bytes} bytes wait" in str(caught.value)
+            for _ in range(told.events_received):  # what came before can be read
+                await connection.receive()
+            with pytest.raises(ConnectionLost, match="does not keep up"):
+                await connection.receive()
+    assert told.inbox_events == told.events_received
+    assert told.events_dropped == 0
+
+
+async def test_an_inbox_that_is_full_of_tiny_events_says_so() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.accept(SESSION_CREATED)
+        await peer.send(*[text(b'{"type":"x"}')] * 5000)
+        await peer.close_code()
+
+    with fail_after(10):
+        async with serve(script) as server, open_to(server.url, inbox_limit=1 << 20, when_full="fail") as connection:
+            with pytest.raises(ConnectionLost) as caught:
+                await go_on_sending(connection)
+            assert f"{connection.statistics().inbox_events} events wait to be read" in str(caught.value)
+
+
+async def test_a_full_inbox_that_is_being_read_does_not_end_it() -> None:
+    with fail_after(10):
+        async with serve(flood) as server, open_to(server.url, inbox_limit=50_000, when_full="fail") as connection:
+            said = [event.delta async for event in connection if isinstance(event, ResponseOutputTextDelta)]
+    assert len(said) == 200
 
 
 FORMATS: list[tuple[dict[str, Any] | None, float]] = [
