@@ -13,8 +13,8 @@ import re
 import secrets
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -27,6 +27,7 @@ from anyio import (
     Event,
     aclose_forcefully,
     current_time,
+    get_cancelled_exc_class,
     move_on_after,
     sleep,
 )
@@ -265,7 +266,7 @@ class WebSocket:
 
         *deliver* is awaited with the messages that one read brought.
         """
-        with self._reading:
+        with self._vital(), self._reading:
             try:
                 await self._read(deliver)
             except EndOfStream:
@@ -369,7 +370,7 @@ class WebSocket:
     async def drain(self) -> None:
         """Writes what was queued, joined, until `aclose` has let it finish, or the end."""
         try:
-            with self._writing:
+            with self._vital(), self._writing:
                 await self._write()
         except _BROKEN as exc:
             self._failure = exc
@@ -423,19 +424,20 @@ class WebSocket:
 
         While this side does not read because its reader is behind, a missing pong proves nothing.
         """
-        while self.ending is None:
-            await sleep(interval)
-            if self.protocol.state is not OPEN:
-                return
-            payload = secrets.token_bytes(4)
-            self._pong = (payload, Event(), monotonic())
-            self.protocol.send_ping(payload)
-            self._work.set()
-            for _ in range(2):  # where this process was too busy to look, the second wait lets it read first
-                with move_on_after(timeout / 2):
-                    await self._pong[1].wait()
-            if not self._pong[1].is_set() and not self._delivering:
-                self._fail(TimeoutError(f"no answer to a ping within {timeout:g} s"))
+        with self._vital():
+            while self.ending is None:
+                await sleep(interval)
+                if self.protocol.state is not OPEN:
+                    return
+                payload = secrets.token_bytes(4)
+                self._pong = (payload, Event(), monotonic())
+                self.protocol.send_ping(payload)
+                self._work.set()
+                for _ in range(2):  # where this process was too busy to look, the second wait lets it read first
+                    with move_on_after(timeout / 2):
+                        await self._pong[1].wait()
+                if not self._pong[1].is_set() and not self._delivering:
+                    self._fail(TimeoutError(f"no answer to a ping within {timeout:g} s"))
 
     async def wait_ended(self) -> None:
         """Returns when the websocket has ended."""
@@ -464,6 +466,17 @@ class WebSocket:
             with suppress(*_BROKEN, BusyResourceError):  # or two tasks close
                 while True:
                     await self._stream.receive(READ_SIZE)
+
+    @contextmanager
+    def _vital(self) -> Generator[None]:
+        """The websocket outlives none of its tasks: trio raises a Ctrl-C in whichever is running."""
+        try:
+            yield
+        except (get_cancelled_exc_class(), *_BROKEN):
+            raise
+        except BaseException:
+            self._fail(None)
+            raise
 
     def _fail(self, failure: BaseException | None) -> None:
         self._failure = self._failure or failure

@@ -45,6 +45,10 @@ URL = "ws://127.0.0.1/openai/v1/realtime?model=m"
 PING = Frame(Opcode.PING, b"?")
 
 
+class Interrupt(BaseException):
+    """What a Ctrl-C is to the code under test; a real one would end the test run."""
+
+
 class Wire(ByteStream):
     """A byte stream in memory, with a websocket server's protocol at the other end."""
 
@@ -54,6 +58,8 @@ class Wire(ByteStream):
         self.gate: Event | None = None
         """While there is one, a write waits for it."""
         self.broken_by_writes = False
+        self.interrupted = False
+        """Whether a Ctrl-C comes with the end of each write, or of the next read."""
         self.after_write = b""
         """What arrives while the next write is under way."""
         self.early = b""
@@ -73,6 +79,8 @@ class Wire(ByteStream):
         while not self._incoming:
             self._arrival = Event()
             await self._arrival.wait()
+        if self.interrupted:
+            raise Interrupt
         data = self._incoming[0]
         if isinstance(data, Exception):
             raise data
@@ -97,6 +105,8 @@ class Wire(ByteStream):
         if self.gate is not None:
             await self.gate.wait()
         self.writes.append(item)
+        if self.interrupted:
+            raise Interrupt
 
     async def send_eof(self) -> None:
         pass
@@ -425,6 +435,34 @@ async def test_a_peer_that_does_not_even_read_is_left() -> None:
         await wait_all_tasks_blocked()
         await client.websocket.aclose(timeout=0.05)
         assert client.websocket.ending == Ending(1006, "", asked=True)
+
+
+@pytest.mark.parametrize("task", ["reader", "writer", "keepalive"])
+async def test_a_ctrl_c_in_any_of_its_tasks_ends_it_at_once(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long it may take to say goodbye to a peer that says nothing; trio raises it in whichever task runs."""
+    wire = Wire()
+
+    async def leave() -> None:
+        async with in_memory(wire, keepalive=(0.01, 60) if task == "keepalive" else None) as client:
+            if task == "keepalive":
+                monkeypatch.setattr(client.websocket.protocol, "send_ping", interrupt)
+            wire.interrupted = task != "keepalive"
+            if task == "reader":
+                wire.feed(b"")
+            with fail_after(5, shield=True) as limit:
+                if task == "keepalive":
+                    await client.websocket.wait_ended()
+                await client.websocket.aclose(timeout=10)
+            assert not limit.cancel_called  # which the shield within would not feel
+            assert client.websocket.ending == Ending(1006, "", asked=task != "keepalive")
+
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await leave()
+    assert not caught.value.split(Interrupt)[1]
+
+
+def interrupt(_: bytes) -> None:
+    raise Interrupt
 
 
 async def test_closing_twice_is_closing_once() -> None:
