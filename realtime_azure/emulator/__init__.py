@@ -12,7 +12,7 @@ they are the emulator's.
 
 from .handshake import REFUSALS
 from .listener import Emulator, serve
-from .responder import Reply, Responder, Speaker, Transcriber, Turn, recorded_answer
+from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn, recorded_answer
 
 __all__ = [
     # running it
@@ -23,6 +23,8 @@ __all__ = [
     "Responder",
     "Turn",
     "Reply",
+    "FunctionCall",
+    "Said",
     "Transcriber",
     "Speaker",
     "recorded_answer",

@@ -69,7 +69,7 @@ NO_HANDSHAKE = Refusal(400, code="BadRequest", message="This is for websockets: 
 NOT_YET = Refusal(
     400,
     code="OperationNotSupported",
-    message="The emulator has neither transcription sessions (intent=) nor calls (call_id=) yet.",
+    message="The emulator has no calls (call_id=) yet.",
 )
 TOO_MANY = Refusal(
     429,
@@ -127,10 +127,11 @@ _COMMON = (
 
 @dataclass(frozen=True)
 class Admitted:
-    """Who may come in: to a session with *deployment*, in the words of *dialect*."""
+    """Who may come in: to a session with *deployment*, in the words of *dialect*; or one of *transcription*."""
 
     deployment: str
     dialect: Dialect
+    transcription: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,8 @@ class Door:
             models = [{"id": name, "object": "model"} for name in self.deployments]
             return response(200, {"object": "list", "data": models})
         deployment = query.get("deployment") or query.get("model")
+        if query.get("intent") == "transcription" and dialect == "ga":
+            return Admitted(deployment or "", dialect, transcription=True)
         if not deployment:
             return NOT_YET if {"intent", "call_id"} & set(query) else NO_DEPLOYMENT
         known = not self.deployments or deployment in self.deployments

@@ -7,7 +7,7 @@ import math
 import secrets
 import ssl
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -35,10 +35,10 @@ from ..errors import ConfigurationError, Refusal
 from ..events.preview import from_dated, from_voice_live, server_to_dated, server_to_voice_live
 from ..events.wire import prepare
 from . import voice
-from .answer import Fields, event
+from .answer import Answer, Fields, Timed, event
 from .handshake import NO_HANDSHAKE, Admitted, Door, refused, signed
-from .responder import Reply, Responder, Speaker, Transcriber, recorded_answer, tone
-from .service import Cancel, Outcome, Respond, Service, Transcribe, encoded
+from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, recorded_answer, tone
+from .service import LIFETIME, Cancel, Outcome, Respond, Service, Transcribe, encoded
 
 PACE = 5.0
 HANDSHAKE_TIMEOUT = 10.0
@@ -72,6 +72,7 @@ async def serve(
     responder: Responder | None = None,
     transcriber: Transcriber | None = None,
     pace: float = PACE,
+    session_lifetime: float = LIFETIME,
     refuse: Iterable[Refusal] = (),
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[Emulator]:
@@ -80,14 +81,16 @@ async def serve(
     *port* 0 picks one. Without *api_key* one is made; without *deployments* any name is accepted. *responder* answers
     each turn (see `realtime_azure.emulator.Turn`), *transcriber* writes down what was said; without them it is the
     voice of the extra `emulator-voice` where that is installed, else `recorded_answer`, and no transcripts. Sound is
-    sent *pace* times faster than it plays, as the service does; `math.inf` is as fast as it goes. *refuse* is how the
+    sent *pace* times faster than it plays, as the service does; `math.inf` is as fast as it goes. A session ends after
+    *session_lifetime* seconds: with the error `session_expired`, and close code 1001. *refuse* is how the
     first handshakes are refused, one each (`REFUSALS` has what Azure says). With *ssl_context*, a server's, it speaks
     TLS.
 
-    Raises `OSError` if the port cannot be had, and `ConfigurationError` for a *pace* that is not positive.
+    Raises `OSError` if the port cannot be had, and `ConfigurationError` for numbers that are not positive.
     """
-    if not pace > 0:
-        raise ConfigurationError(f"pace: {pace} is not a positive number")
+    for name, value in (("pace", pace), ("session_lifetime", session_lifetime)):
+        if not value > 0:
+            raise ConfigurationError(f"{name}: {value} is not a positive number")
     prepare()
     can_speak = voice.available()
     key = api_key or secrets.token_hex(16)
@@ -99,6 +102,7 @@ async def serve(
         transcriber=transcriber or (voice.transcribe if can_speak else None),
         speaker=voice.speak if can_speak else tone,
         pace=pace,
+        session_lifetime=session_lifetime,
     )
     async with await create_tcp_listener(local_host=host, local_port=port) as listener, service_group() as tasks:
         bound = listener.extra(SocketAttribute.local_port)
@@ -126,6 +130,7 @@ class _Rules:
     transcriber: Transcriber | None
     speaker: Speaker
     pace: float
+    session_lifetime: float
 
     async def serve_connection(self, stream: ByteStream) -> None:
         try:
@@ -164,7 +169,8 @@ class _Rules:
         websocket = await answer_request(stream, protocol, signed(answer))
         if websocket is None or not isinstance(said, Admitted):
             return None
-        return _Line(self, websocket, Service(said.deployment), said.dialect)
+        service = Service(said.deployment, transcription=said.transcription, lifetime=self.session_lifetime)
+        return _Line(self, websocket, service, said.dialect)
 
 
 _Translation = Callable[[Mapping[str, Any]], Fields | None]
@@ -196,7 +202,13 @@ class _Line:
             try:
                 await self._send(self._service.created())
                 tasks.start_soon(self._websocket.pump, self._deliver)
-                await self._websocket.wait_ended()
+                with move_on_after(self._rules.session_lifetime):
+                    await self._websocket.wait_ended()
+                    return
+                said = EXPIRED.format(minutes=round(self._rules.session_lifetime / 60))
+                error = {"type": "invalid_request_error", "code": "session_expired", "message": said}
+                await self._send(event("error", error={**error, "param": None, "event_id": None}))
+                await self._websocket.aclose(1001, said, timeout=1.0)
             finally:
                 await self._websocket.aclose(1001, "the emulator is shutting down", timeout=1.0)
 
@@ -252,6 +264,8 @@ class _Line:
         with scope:
             try:
                 await self._answer(due)
+            except CutShort as cut:
+                status, details = cut.ending()
             except Exception as exc:
                 logger.exception("the responder failed")
                 message = f"The emulator's responder failed: {type(exc).__name__}"
@@ -261,25 +275,49 @@ class _Line:
             await self._finish(status, details)
 
     async def _answer(self, due: Respond) -> None:
-        rules, answer, turn = self._rules, due.answer, due.turn
+        rules, turn = self._rules, due.turn
         if turn.speech_seconds and rules.transcriber is not None:
             turn = replace(turn, transcript=await self._words(rules.transcriber, turn.audio))
-        said = await rules.responder(turn)
-        reply = said if isinstance(said, Reply) else Reply(said)
-        sound = b""
-        if answer.spoken:
-            pcm = reply.audio if reply.audio is not None else await rules.speaker(reply.text)
-            sound = encoded(pcm, answer.audio_output["format"]["type"])
-        deltas = answer.deltas(reply.text, sound)
+        saying = rules.responder(turn)
+        if not isinstance(saying, AsyncIterator):
+            await self._say(due.answer, await saying)
+            return
+        try:
+            async for said in saying:
+                await self._say(due.answer, said)
+        finally:
+            if isinstance(saying, AsyncGenerator):
+                with CancelScope(shield=True):
+                    await saying.aclose()
+
+    async def _say(self, answer: Answer, said: Said) -> None:
+        if isinstance(said, FunctionCall):
+            said = Reply(calls=(said,))
+        reply = Reply(said) if isinstance(said, str) else said
+        if reply.text or reply.audio or not reply.calls:
+            sound = b""
+            if answer.spoken:
+                pcm = reply.audio if reply.audio is not None else await self._rules.speaker(reply.text)
+                sound = encoded(pcm, answer.audio_output["format"]["type"])
+            await self._tell(answer, answer.say(reply.text, sound))
+        for call in reply.calls:
+            arguments = call.arguments if isinstance(call.arguments, str) else to_json(call.arguments).decode()
+            await self._tell(answer, answer.call(call.name, arguments))
+        if reply.reason is not None:
+            raise CutShort(reply.reason)
+
+    async def _tell(self, answer: Answer, events: Iterator[Timed]) -> None:
         while True:
             # Before the next is made, for what was made was said: a cancelled answer ends with what was sent of it.
             await self._websocket.wait_room()
-            fields, seconds = next(deltas, (None, 0.0))
+            fields, seconds = next(events, (None, 0.0))
             if fields is None:
                 return
             self._send_nowait(fields)
-            if seconds and not math.isinf(rules.pace):
-                await sleep(seconds / rules.pace)
+            if isinstance(answer.max_output_tokens, int) and answer.tokens >= answer.max_output_tokens:
+                raise CutShort("max_output_tokens")
+            if seconds and not math.isinf(self._rules.pace):
+                await sleep(seconds / self._rules.pace)
 
     async def _transcribe(self, due: Transcribe) -> None:
         kind = "conversation.item.input_audio_transcription"
@@ -305,6 +343,19 @@ class _Line:
             return self._last_heard[1]
 
 
+class CutShort(Exception):
+    """An answer that is not completed, for *reason*."""
+
+    def ending(self) -> tuple[str, Fields]:
+        """Its status, and the details of it."""
+        reason = str(self)
+        if reason in ("max_output_tokens", "content_filter"):
+            return "incomplete", {"type": "incomplete", "reason": reason}
+        error = {"type": "server_error", "code": reason, "message": f"The response failed: {reason}."}
+        return "failed", {"type": "failed", "error": error}
+
+
+EXPIRED = "Your session hit the maximum duration of {minutes} minutes."
 _FAILED: Fields = {
     "type": "server_error",
     "code": None,

@@ -7,10 +7,11 @@ but this package, and never pretends: it hears that somebody spoke and for how l
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from ..audio import pcm, wav
 
@@ -28,7 +29,9 @@ class Turn:
 
     *text* is what was typed, *audio* what was said (PCM16 mono little-endian, 24 kHz), *speech_seconds* how much of
     it the turn detection took for speech, *transcript* what it says, where somebody can tell; *instructions* are
-    those of the session or of this response, *deployment* the name that was connected to.
+    those of the session or of this response, *deployment* the name that was connected to. *tools* are the functions
+    that may be called, as the session or the response has them, and *results* what was given back by those that the
+    last answer called: by call id.
     """
 
     text: str = ""
@@ -37,22 +40,43 @@ class Turn:
     transcript: str | None = None
     instructions: str = ""
     deployment: str = ""
+    tools: tuple[Mapping[str, Any], ...] = ()
+    results: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def words(self) -> str:
+        """What was written and, where somebody can tell, said."""
+        return " ".join(part for part in (self.text, self.transcript) if part)
+
+
+@dataclass(frozen=True)
+class FunctionCall:
+    """The answer calls the function *name*, with *arguments*: JSON text, or what becomes it."""
+
+    name: str
+    arguments: str | Mapping[str, Any] = "{}"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: what it says, and its sound (PCM16 mono little-endian, 24 kHz).
+    """An answer: what it says, its sound (PCM16 mono little-endian, 24 kHz), and the functions that it *calls*.
 
     Without *audio*, a spoken answer is spoken by the emulator: with a voice where `emulator-voice` is installed,
-    else as a quiet tone of a likely length.
+    else as a quiet tone of a likely length. *reason* `max_output_tokens` or `content_filter` leaves it incomplete,
+    anything else is the code of the error that it fails with (`inference_rate_limit_exceeded`).
     """
 
-    text: str
+    text: str = ""
     audio: bytes | None = field(default=None, repr=False)
+    calls: tuple[FunctionCall, ...] = ()
+    reason: str | None = None
 
 
-Responder = Callable[[Turn], Awaitable[Reply | str]]
-"""Answers a turn; a `str` is a `Reply` without sound of its own."""
+Said = str | Reply | FunctionCall
+"""A piece of an answer; a `str` is a `Reply` without sound of its own."""
+
+Responder = Callable[[Turn], Awaitable[Said] | AsyncIterator[Said]]
+"""Answers a turn: an async function that returns the answer, or an async generator that yields it piece by piece."""
 
 Transcriber = Callable[[bytes], Awaitable[str]]
 """What PCM16 mono little-endian sound at 24 kHz says."""

@@ -25,6 +25,8 @@ from ..events import (
     InputAudioBufferAppend,
     InputAudioBufferClear,
     InputAudioBufferCommit,
+    Item,
+    ItemReference,
     KnownClientEvent,
     Message,
     ResponseCancel,
@@ -44,6 +46,8 @@ INSTRUCTIONS = (
 )
 LIFETIME = 3600
 MIN_COMMIT_MS = 100
+MAX_APPEND = 15 << 20
+"""Bytes of sound in one event (Azure's limits of the realtime API)."""
 
 _PCM: Fields = {"type": "audio/pcm", "rate": RATE}
 _SERVER_VAD: Fields = {
@@ -91,9 +95,20 @@ Outcome = Fields | Respond | Transcribe | Cancel
 
 
 class Service:
-    """One session with *deployment*; *now* gives seconds since 1970."""
+    """One session with *deployment*, or one that only writes down (*transcription*); it lasts *lifetime* seconds.
 
-    def __init__(self, deployment: str, *, now: Callable[[], float] = time.time) -> None:
+    *now* gives seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        deployment: str,
+        *,
+        transcription: bool = False,
+        lifetime: float = LIFETIME,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._transcribes = transcription
         self.session: Fields = {
             "type": "realtime",
             "object": "realtime.session",
@@ -107,7 +122,7 @@ class Service:
             "tracing": None,
             "truncation": "auto",
             "prompt": None,
-            "expires_at": int(now()) + LIFETIME,
+            "expires_at": int(now() + lifetime),
             "audio": {
                 "input": {
                     "format": _PCM,
@@ -120,10 +135,16 @@ class Service:
             "include": None,
             "emulator": f"realtime_azure {__version__}",
         }
+        if transcription:
+            kept = {name: self.session[name] for name in ("id", "expires_at", "include", "emulator")}
+            listening = {**self.session["audio"]["input"], "transcription": _TRANSCRIPTION}
+            own = {"type": "transcription", "object": "realtime.transcription_session", "audio": {"input": listening}}
+            self.session = {**kept, **own}
         self.items: list[Fields] = []
         self.answer: Answer | None = None
         self._conversation_id = new_id("conv")
         self._heard: dict[str, tuple[bytes, float]] = {}  # item id → PCM at 24 kHz, seconds of speech
+        self._spoken_ms: dict[str, float] = {}  # item id → how long its sound is
         self._listen()
 
     def created(self) -> Fields:
@@ -148,6 +169,9 @@ class Service:
     def _obey(self, made: KnownClientEvent) -> Iterator[Outcome]:
         match made:
             case InputAudioBufferAppend(audio=audio):
+                if len(audio) > MAX_APPEND:
+                    said = f"Audio of {len(audio)} bytes is too long: at most {MAX_APPEND} can be appended at once."
+                    raise Refused("invalid_value", said, "audio")
                 yield from self._hear(audio)
             case InputAudioBufferCommit():
                 yield from self._commit_by_hand()
@@ -156,7 +180,7 @@ class Service:
                 yield event("input_audio_buffer.cleared")
             case SessionUpdate():
                 yield from self._update(made.session.model_dump(mode="json", exclude_unset=True))
-            case ResponseCreate(response=config):
+            case ResponseCreate(response=config) if not self._transcribes:
                 yield from self._respond(config)
             case ResponseCancel():
                 if self.answer is None:
@@ -175,7 +199,7 @@ class Service:
                 self.items.remove(self._find(item_id))
                 yield event("conversation.item.deleted", item_id=item_id)
             case ConversationItemTruncate(item_id=item_id, content_index=index, audio_end_ms=end):
-                self._truncate(self._find(item_id))
+                self._truncate(self._find(item_id), index, end)
                 yield event("conversation.item.truncated", item_id=item_id, content_index=index, audio_end_ms=end)
             case _:
                 raise Refused("invalid_value", f"Invalid value: '{made.type}' is not for this session.", "type")
@@ -183,8 +207,12 @@ class Service:
     # The session
 
     def _update(self, change: Fields) -> Iterator[Outcome]:
-        if change.get("type") not in (None, "realtime"):
-            raise Refused("invalid_value", "The emulator has only sessions of type 'realtime'.", "session.type")
+        if change.get("type") not in (None, self.session["type"]):
+            said = f"Passing a {change['type']} session update to a {self.session['type']} session is not allowed."
+            raise Refused("invalid_value", said, "session.type")
+        if self._transcribes and not set(change) <= {"type", "audio", "include"}:
+            name = next(name for name in change if name not in {"type", "audio", "include"})
+            raise Refused("unknown_parameter", f"Unknown parameter: 'session.{name}'.", f"session.{name}")
         check(change, "session")
         before = self.session["audio"]["input"]
         self.session = _merged(self.session, change)
@@ -230,7 +258,7 @@ class Service:
                 case SpeechStopped(at_ms=at):
                     yield event("input_audio_buffer.speech_stopped", audio_end_ms=at, item_id=self._speech_item)
                     yield from self._commit(self._speech_item, self._taken(self._speech_from_ms, at))
-                    if detection["create_response"] and self.answer is None:
+                    if detection["create_response"] and self.answer is None and not self._transcribes:
                         yield from self._respond(None)
         if detection is not None and not self._turns.speaking:
             self._drop_before(len(self._buffer) - 2 * self._rate)  # silence: a second of it is enough for any padding
@@ -322,11 +350,18 @@ class Service:
             if part.type == "input_audio" and part.audio is not None:
                 self._heard[item_id] = (part.audio, duration(part.audio))
 
-    def _truncate(self, item: Fields) -> None:
-        if item.get("role") != "assistant":
+    def _truncate(self, item: Fields, index: int, end_ms: int) -> None:
+        parts = item.get("content", [])
+        spoken = item.get("role") == "assistant" and 0 <= index < len(parts) and parts[index]["type"] == "output_audio"
+        if not spoken:
             raise Refused("invalid_value", "Only model output audio messages can be truncated", "item_id")
-        for part in item["content"]:
-            part.pop("transcript", None)
+        length = round(self._spoken_ms.get(item["id"], 0.0))
+        if end_ms > length:
+            raise Refused(
+                "invalid_value", f"Audio content of {length}ms is already shorter than {end_ms}ms", "audio_end_ms"
+            )
+        self._spoken_ms[item["id"]] = end_ms
+        parts[index].pop("transcript", None)
 
     # Answering
 
@@ -339,51 +374,80 @@ class Service:
             )
         config = config or ResponseConfig()
         check(_dumped(config), "response")
-        if config.input is not None or config.conversation == "none":
-            raise Refused(
-                "invalid_value", "The emulator answers inside the conversation only.", "response.conversation"
-            )
+        outside = config.conversation == "none"
         output = _merged(self.session["audio"]["output"], _dumped(config.audio and config.audio.output))
-        turn = self._turn(config.instructions or self.session["instructions"])
+        turn = self._turn(config, self.items if config.input is None else self._input(config.input))
         self.answer = Answer(
             spoken="audio" in (config.output_modalities or self.session["output_modalities"]),
             audio_output={"format": output["format"], "voice": output["voice"]},
-            conversation_id=self._conversation_id,
+            conversation_id=None if outside else self._conversation_id,
             input_tokens={
                 "text_tokens": len(turn.text.split()),
                 "audio_tokens": round(duration(turn.audio) * 10),
             },
             metadata=config.metadata,
             bytes_per_second=2 * RATE if output["format"]["type"] == "audio/pcm" else 8000,
-            previous_item_id=self._last_id(),
+            max_output_tokens=config.max_output_tokens or self.session["max_output_tokens"],
+            previous_item_id=None if outside else self._last_id(),
         )
         yield self.answer.created()
         yield Respond(turn, self.answer)
 
-    def _turn(self, instructions: str) -> Turn:
-        """All that the user said and wrote since the assistant last spoke."""
+    def _input(self, items: list[Item]) -> list[Fields]:
+        """What a response is to answer instead of the conversation; references are to items of that."""
+        found: list[Fields] = []
+        for item in items:
+            if isinstance(item, ItemReference):
+                found.append(self._find(item.id or ""))
+                continue
+            said = item.model_dump(mode="json", exclude_unset=True)
+            said["id"] = said.get("id") or new_id("item")
+            if isinstance(item, Message):
+                check_message(item)
+                self._heard_in(said["id"], item)
+            found.append(said)
+        return found
+
+    def _turn(self, config: ResponseConfig, items: list[Fields]) -> Turn:
+        """All that the user said and wrote, and functions gave back, since the assistant last said something."""
         texts: list[str] = []
+        results: Fields = {}
         audio, speech = b"", 0.0
-        for item in reversed(self.items):
-            if item.get("role") == "assistant":
+        for item in reversed(items):
+            if item.get("role") == "assistant" or item["type"] == "function_call":
                 break
-            if item.get("role") == "user":  # not what is said to the model, nor what a function gave back
+            if item.get("role") == "user":  # not what is said to the model
                 texts[:0] = [part["text"] for part in item["content"] if part["type"] == "input_text"]
+            if item["type"] == "function_call_output":
+                results = {item["call_id"]: item["output"], **results}
             sound, seconds = self._heard.get(item["id"], (b"", 0.0))
             audio, speech = sound + audio, speech + seconds
-        return Turn(" ".join(texts), audio, speech, None, instructions, self.session["model"])
+        tools = self.session["tools"] if config.tools is None else _dumped(config)["tools"]
+        return Turn(
+            text=" ".join(texts),
+            audio=audio,
+            speech_seconds=speech,
+            instructions=config.instructions or self.session["instructions"],
+            deployment=self.session["model"],
+            tools=tuple(tools),
+            results=results,
+        )
 
     def finish(self, status: str = "completed", details: Fields | None = None) -> Iterator[Fields]:
         """Ends the response under way, as *status*; its item is in the conversation from now on."""
         answer, self.answer = self.answer, None
         if answer is None:
             return
-        if answer.opened:
+        made = answer.items(status) if answer.conversation_id else []
+        if made:
             # Where it was announced: what the user said meanwhile stands behind it, and is for the next answer.
             ids = [item["id"] for item in self.items]
             before = answer.previous_item_id
             at = ids.index(before) + 1 if before in ids else 0 if before is None else len(ids)
-            self.items.insert(at, answer.item("completed" if status == "completed" else "incomplete"))
+            self.items[at:at] = made
+            self._spoken_ms |= {
+                spoken.id: spoken.sent_bytes * 1000 / answer.bytes_per_second for spoken in answer.spoken_items
+            }
             for item_id in ids[:at]:
                 self._heard.pop(item_id, None)  # answered
         yield from answer.done(status, details)
