@@ -559,13 +559,18 @@ async def receive_request(stream: ByteStream) -> tuple[ServerProtocol, Request]:
     return protocol, request
 
 
-async def answer_request(stream: ByteStream, protocol: ServerProtocol, response: Response) -> WebSocket | None:
-    """Sends *response*; a websocket if it was a 101."""
+async def answer_request(
+    stream: ByteStream,
+    protocol: ServerProtocol,
+    response: Response,
+    then: Callable[[ByteStream], ByteStream] = lambda stream: stream,
+) -> WebSocket | None:
+    """Sends *response*; a websocket over what *then* makes of *stream*, if it was a 101."""
     protocol.send_response(response)
     await stream.send(b"".join(protocol.data_to_send()))
     if response.status_code != 101:
         return None
-    return WebSocket(stream, protocol)
+    return WebSocket(then(stream), protocol)
 
 
 async def _answer(stream: ByteStream, protocol: ClientProtocol) -> tuple[Response, bytes]:

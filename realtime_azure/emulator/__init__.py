@@ -10,6 +10,7 @@ responder, an async function from a `Turn` to a `Reply`, which you can bring. It
 they are the emulator's.
 """
 
+from .faults import Fault
 from .handshake import REFUSALS
 from .listener import Emulator, serve
 from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn, recorded_answer
@@ -19,6 +20,7 @@ __all__ = [
     "serve",
     "Emulator",
     "REFUSALS",
+    "Fault",
     # what it answers
     "Responder",
     "Turn",

@@ -7,9 +7,11 @@ The bodies are those that were recorded of the service, or that its troubleshoot
 from __future__ import annotations
 
 import secrets
+import time
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
@@ -201,8 +203,15 @@ def response(status: int, fields: object) -> Response:
     return Response(status, HTTPStatus(status).phrase, headers, body)
 
 
-def signed(answer: Response) -> Response:
-    """*answer* with the headers that Azure's support asks for."""
+def asked_for(request: Request) -> tuple[str, ...]:
+    """The faults that *request* asks for in its URL (`fault=`)."""
+    return tuple(parse_qs(request.path.partition("?")[2]).get("fault", ()))
+
+
+def signed(answer: Response, skew: float = 0.0) -> Response:
+    """*answer* with the headers that Azure's support asks for, by a clock that is *skew* seconds ahead."""
+    del answer.headers["Date"]
+    answer.headers["Date"] = formatdate(time.time() + skew, usegmt=True)
     answer.headers["apim-request-id"] = str(uuid.uuid4())
     answer.headers["x-ms-region"] = "emulator"
     return answer

@@ -6,9 +6,10 @@ import logging
 import math
 import secrets
 import ssl
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,11 +22,13 @@ from anyio import (
     create_tcp_listener,
     move_on_after,
     sleep,
+    sleep_forever,
 )
 from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 from anyio.streams.tls import TLSStream
 from pydantic_core import from_json, to_json
 from websockets.exceptions import InvalidHandshake, InvalidMessage
+from websockets.http11 import Request, Response
 
 from .._tasks import service_group
 from .._websocket import WebSocket, abandon, answer_request, receive_request
@@ -36,7 +39,9 @@ from ..events.preview import from_dated, from_voice_live, server_to_dated, serve
 from ..events.wire import prepare
 from . import voice
 from .answer import Answer, Fields, Timed, event
-from .handshake import NO_HANDSHAKE, Admitted, Door, refused, signed
+from .faults import Fault, Faults, Trouble
+from .faulty import FaultyStream
+from .handshake import NO_HANDSHAKE, Admitted, Door, asked_for, refused, signed
 from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, recorded_answer, tone
 from .service import LIFETIME, Cancel, Outcome, Respond, Service, Transcribe, encoded
 
@@ -56,10 +61,20 @@ class Emulator:
     voice: bool = False
     """Whether it transcribes and speaks by itself (the extra `emulator-voice`)."""
     _refusals: deque[Refusal] = field(default_factory=deque[Refusal], repr=False)
+    _faults: Faults = field(default_factory=Faults, repr=False)
 
     def refuse(self, *refusals: Refusal) -> None:
         """Refuses the next handshakes so, one each; see `realtime_azure.emulator.REFUSALS`. Then it accepts again."""
         self._refusals.extend(refusals)
+
+    def faults(self, *faults: Fault | str) -> AbstractContextManager[None]:
+        """Adds *faults* to the connections that are made inside the `with`; see `realtime_azure.emulator.faults`."""
+        return self._faults.during(*faults)
+
+    @property
+    def seed(self) -> int:
+        """What faults are drawn from; given to `serve`, they are the same again."""
+        return self._faults.seed
 
 
 @asynccontextmanager
@@ -74,6 +89,8 @@ async def serve(
     pace: float = PACE,
     session_lifetime: float = LIFETIME,
     refuse: Iterable[Refusal] = (),
+    faults: Iterable[Fault | str] = (),
+    seed: int | None = None,
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[Emulator]:
     """Runs the emulator for the length of the `async with`.
@@ -83,8 +100,9 @@ async def serve(
     voice of the extra `emulator-voice` where that is installed, else `recorded_answer`, and no transcripts. Sound is
     sent *pace* times faster than it plays, as the service does; `math.inf` is as fast as it goes. A session ends after
     *session_lifetime* seconds: with the error `session_expired`, and close code 1001. *refuse* is how the
-    first handshakes are refused, one each (`REFUSALS` has what Azure says). With *ssl_context*, a server's, it speaks
-    TLS.
+    first handshakes are refused, one each (`REFUSALS` has what Azure says). *faults* is what goes wrong on
+    connections, as texts (`"drop@5"`; see `realtime_azure.emulator.faults`), and *seed* what is drawn from; a client
+    may ask for its own with `fault=` in the URL's query. With *ssl_context*, a server's, it speaks TLS.
 
     Raises `OSError` if the port cannot be had, and `ConfigurationError` for numbers that are not positive.
     """
@@ -97,6 +115,7 @@ async def serve(
     rules = _Rules(
         door=Door(key, tuple(deployments)),
         refusals=deque(refuse),
+        faults=Faults(faults, seed),
         ssl_context=ssl_context,
         responder=responder or (voice.spoken_answer if can_speak else recorded_answer),
         transcriber=transcriber or (voice.transcribe if can_speak else None),
@@ -116,6 +135,7 @@ async def serve(
             tuple(deployments),
             can_speak and responder is None,
             rules.refusals,
+            rules.faults,
         )
 
 
@@ -125,6 +145,7 @@ class _Rules:
 
     door: Door
     refusals: deque[Refusal]
+    faults: Faults
     ssl_context: ssl.SSLContext | None
     responder: Responder
     transcriber: Transcriber | None
@@ -135,12 +156,12 @@ class _Rules:
     async def serve_connection(self, stream: ByteStream) -> None:
         try:
             line = None
-            with move_on_after(HANDSHAKE_TIMEOUT):
+            with move_on_after(HANDSHAKE_TIMEOUT) as patience:
                 if self.ssl_context is not None:
                     stream = await TLSStream.wrap(
                         stream, server_side=True, ssl_context=self.ssl_context, standard_compatible=False
                     )
-                line = await self._accept(stream)
+                line = await self._accept(stream, patience)
             if line is not None:
                 await line.serve()
         except _GONE:
@@ -150,13 +171,18 @@ class _Rules:
         finally:
             await abandon(stream)
 
-    async def _accept(self, stream: ByteStream) -> _Line | None:
+    async def _accept(self, stream: ByteStream, patience: CancelScope) -> _Line | None:
         try:
             protocol, request = await receive_request(stream)
         except InvalidMessage:
             await stream.send(signed(refused(NO_HANDSHAKE)).serialize())
             return None
-        said = self.refusals.popleft() if self.refusals else self.door.examine(request)
+        trouble, said = self._meet(request)
+        if trouble.at_handshake == "black_hole":
+            patience.deadline = math.inf
+            await sleep_forever()
+        if trouble.at_handshake == "drop":
+            return None
         match said:
             case Refusal():
                 answer = refused(said)
@@ -166,11 +192,25 @@ class _Rules:
                     answer = refused(replace(NO_HANDSHAKE, status=answer.status_code))
             case _:
                 answer = said
-        websocket = await answer_request(stream, protocol, signed(answer))
+        skew = trouble.lasting("clock_skew") or 0.0
+        websocket = await answer_request(stream, protocol, signed(answer, skew), lambda s: FaultyStream(s, trouble))
         if websocket is None or not isinstance(said, Admitted):
             return None
-        service = Service(said.deployment, transcription=said.transcription, lifetime=self.session_lifetime)
-        return _Line(self, websocket, service, said.dialect)
+        lifetime = trouble.lasting("expire") or self.session_lifetime
+        service = Service(
+            said.deployment, transcription=said.transcription, lifetime=lifetime, now=lambda: time.time() + skew
+        )
+        return _Line(self, websocket, service, said.dialect, trouble)
+
+    def _meet(self, request: Request) -> tuple[Trouble, Admitted | Refusal | Response]:
+        """What *request* meets at the door, and on the way."""
+        try:
+            met = self.faults.strike(asked_for(request))
+        except ConfigurationError as exc:
+            return Trouble(), replace(NO_HANDSHAKE, message=str(exc))
+        if isinstance(met, Refusal):
+            return Trouble(), met
+        return met, self.refusals.popleft() if self.refusals else self.door.examine(request)
 
 
 _Translation = Callable[[Mapping[str, Any]], Fields | None]
@@ -185,8 +225,12 @@ _WORDS: dict[Dialect, tuple[_Translation, _Translation]] = {
 class _Line:
     """One connection: hands what comes to the service, and does what takes time."""
 
-    def __init__(self, rules: _Rules, websocket: WebSocket, service: Service, dialect: Dialect) -> None:
+    def __init__(
+        self, rules: _Rules, websocket: WebSocket, service: Service, dialect: Dialect, trouble: Trouble
+    ) -> None:
         self._rules = rules
+        self._trouble = trouble
+        self._lifetime = trouble.lasting("expire") or rules.session_lifetime
         self._websocket = websocket
         self._service = service
         self._flat = dialect != "ga"
@@ -202,10 +246,10 @@ class _Line:
             try:
                 await self._send(self._service.created())
                 tasks.start_soon(self._websocket.pump, self._deliver)
-                with move_on_after(self._rules.session_lifetime):
+                with move_on_after(self._lifetime):
                     await self._websocket.wait_ended()
                     return
-                said = EXPIRED.format(minutes=round(self._rules.session_lifetime / 60))
+                said = EXPIRED.format(minutes=round(self._lifetime / 60))
                 error = {"type": "invalid_request_error", "code": "session_expired", "message": said}
                 await self._send(event("error", error={**error, "param": None, "event_id": None}))
                 await self._websocket.aclose(1001, said, timeout=1.0)
@@ -214,6 +258,9 @@ class _Line:
 
     async def _deliver(self, messages: list[bytes]) -> None:
         for message in messages:
+            if (error := self._trouble.heard()) is not None:
+                await self._send(error)
+                continue
             try:
                 for outcome in self._service.receive(self._in_ga(message), flat=self._flat):
                     await self._do(outcome)
@@ -250,9 +297,13 @@ class _Line:
 
     def _send_nowait(self, fields: Fields) -> None:
         said = self._from_ga(fields)
-        if said is not None:
-            with suppress(BrokenResourceError):  # it has ended, and `serve` is leaving
-                self._websocket.send_nowait(to_json(said))
+        if said is None:
+            return
+        with suppress(BrokenResourceError):  # it has ended, and `serve` is leaving
+            for message in self._trouble.said(to_json(said)):
+                self._websocket.send_nowait(message)
+            if self._trouble.close_code is not None:
+                self._tasks.start_soon(self._websocket.aclose, self._trouble.close_code, "as it was asked to")
 
     async def _finish(self, status: str = "completed", details: Fields | None = None) -> None:
         await self._websocket.wait_room()
