@@ -40,6 +40,7 @@ from pydantic_core import from_json, to_json
 from ..errors import ConfigurationError, Refusal
 from .answer import event, new_id
 from .handshake import FAILED, REFUSALS
+from .refusals import Refused, error_event
 
 Kind = Literal[
     "refuse",
@@ -268,13 +269,12 @@ class Trouble:
                 messages = list(_spoilt(fault, messages))
         return messages + held
 
-    def heard(self) -> dict[str, Any] | None:
-        """The error that answers the client's next event, if one does."""
+    def heard(self, message: bytes) -> dict[str, Any] | None:
+        """The error that answers the client's *message*, if one does."""
         self._heard += 1
         for fault in self._striking(self._heard, "error"):
             code = fault.value or "server_error"
-            said = f"The emulator was asked to fail here ({fault})."
-            return event("error", error={"type": "server_error", "code": code, "message": said, "param": None})
+            return error_event(Refused(code, f"The emulator was asked to fail here ({fault})."), message)
         return None
 
     def sent(self) -> Kind | None:

@@ -210,7 +210,8 @@ def asked_for(request: Request) -> tuple[str, ...]:
 
 def signed(answer: Response, skew: float = 0.0) -> Response:
     """*answer* with the headers that Azure's support asks for, by a clock that is *skew* seconds ahead."""
-    del answer.headers["Date"]
+    if "Date" in answer.headers:
+        del answer.headers["Date"]
     answer.headers["Date"] = formatdate(time.time() + skew, usegmt=True)
     answer.headers["apim-request-id"] = str(uuid.uuid4())
     answer.headers["x-ms-region"] = "emulator"

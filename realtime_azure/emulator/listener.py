@@ -258,7 +258,7 @@ class _Line:
 
     async def _deliver(self, messages: list[bytes]) -> None:
         for message in messages:
-            if (error := self._trouble.heard()) is not None:
+            if (error := self._trouble.heard(message)) is not None:
                 await self._send(error)
                 continue
             try:
