@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import ssl
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any
@@ -34,6 +34,7 @@ from .errors import (
     HandshakeError,
     RealtimeError,
     Refusal,
+    Unreachable,
     request_id_of,
 )
 
@@ -43,6 +44,10 @@ MAX_HEADERS = 10
 _CLIENT_REQUEST_ID = "x-ms-client-request-id"
 _AUTH = ("api-key", "authorization")
 _TRANSPORT = ("host", "upgrade", "connection", "content-length", "transfer-encoding")
+
+
+Dial = Callable[[str], Awaitable[ByteStream]]
+"""Makes a line to the host of a URL (`ws://` or `wss://`)."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Opening:
     backoff: Backoff = field(default_factory=Backoff)
     compression: bool = False
     subprotocols: Sequence[str] = ()
+    dial: Dial | None = None
 
     def __post_init__(self) -> None:
         self._host = urlsplit(self.url).netloc
@@ -155,7 +161,7 @@ class Opening:
                     client_request_id = value
         self._client_request_id = client_request_id
         self._waiting_for, self._signed = self.proxy.shown if self.proxy else self._host, True
-        stream = await dial(self.url, ssl_context=self.ssl_context, proxy=self.proxy)
+        stream = await self._dial()
         self._waiting_for = self._host
         try:
             response, websocket = await self._asked(stream, headers)
@@ -164,6 +170,14 @@ class Opening:
         except BaseException:
             await abandon(stream)
             raise
+
+    async def _dial(self) -> ByteStream:
+        if self.dial is None:
+            return await dial(self.url, ssl_context=self.ssl_context, proxy=self.proxy)
+        try:
+            return await self.dial(self.url)
+        except (OSError, BrokenResourceError) as exc:
+            raise Unreachable(f"dial: {reason_of(exc)}", hint="The line to it is your own: see what it says.") from exc
 
     async def _asked(self, stream: ByteStream, headers: Mapping[str, str]) -> tuple[Response, WebSocket]:
         try:

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic
+from typing import Literal
 
 from anyio import (
     BrokenResourceError,
@@ -118,6 +119,10 @@ class Perishable:
     worth: float
 
 
+Watch = Callable[[Literal["sent", "received"], bytes], None]
+"""Is told of each message when it leaves, and when it has come."""
+
+
 class _Signal:
     """Lets whoever waits look again; while nobody does, it costs nothing: an `Event` is 900 bytes on asyncio."""
 
@@ -160,6 +165,7 @@ class WebSocket:
         self.unsent = 0
         """Bytes of messages that wait for the network."""
         self.outbox: deque[bytes | Perishable] = deque()
+        self.watch: Watch | None = None
         self._stream = stream
         self.protocol = protocol
         self._early = early  # what came with the answer to the handshake
@@ -299,6 +305,9 @@ class WebSocket:
                 self._work.set()
             if messages:
                 self.messages_received += len(messages)
+                if self.watch is not None:
+                    for message in messages:
+                        self.watch("received", message)
                 self._delivering = True
                 await deliver(messages)
                 self._delivering = False
@@ -412,6 +421,8 @@ class WebSocket:
             if isinstance(message, Perishable):
                 self._perishable -= 1
                 message = message.message
+            if self.watch is not None:
+                self.watch("sent", message)
             protocol.send_text(message)
             self.messages_sent += 1
             taken += len(message)

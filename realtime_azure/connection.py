@@ -21,10 +21,10 @@ from anyio import BrokenResourceError
 from anyio.lowlevel import checkpoint
 from pydantic_core import from_json, to_json
 
-from ._handshake import Opened, Opening, fit_headers, fit_subprotocols
+from ._handshake import Dial, Opened, Opening, fit_headers, fit_subprotocols
 from ._proxy import proxy_for
 from ._tasks import service_group
-from ._websocket import Behind, abandon
+from ._websocket import Behind, Watch, abandon
 from .auth import AnyCredential, default_scope, resolve_credential
 from .calls import ANSWERS, Call, Calls, is_answered
 from .endpoint import Endpoint
@@ -419,6 +419,8 @@ async def connect(
     max_message_size: int = 16 << 20,
     compression: bool = False,
     subprotocols: Sequence[str] = (),
+    dial: Dial | None = None,
+    watch: Watch | None = None,
 ) -> AsyncGenerator[Connection]:
     """Opens a realtime connection for the length of the `async with`.
 
@@ -445,6 +447,10 @@ async def connect(
     inbox is full and nobody reads it, reading stops, and the service has to wait; with *when_full* `"fail"`, the
     connection is given up instead (close code 1008). *compression* offers permessage-deflate (RFC 7692), which costs
     more CPU than sound is worth; *subprotocols* are offered to a gateway that wants one (`Connection.subprotocol`).
+
+    *dial*, an async function from the URL to an anyio `ByteStream`, makes a line of your own (TLS is its matter then;
+    *ssl_context* and *proxy* are left out). *watch* is called with `"sent"` or `"received"` and the bytes of each
+    message that leaves or has come, sound included; it must not block.
 
     Raises `ConfigurationError` before anything is sent, and a `ConnectError` when no connection comes about: a
     `HandshakeError` when the service refuses, another where it cannot be reached (see `realtime_azure.errors`). What
@@ -477,11 +483,13 @@ async def connect(
         max_message_size=max_message_size,
         compression=compression,
         subprotocols=fit_subprotocols(subprotocols),
+        dial=dial,
         open_timeout=open_timeout,
         attempt_timeout=attempt_timeout,
         max_retries=max_retries,
     )
     opened = await opening.open()
+    opened.websocket.watch = watch
     try:
         connection = Connection(
             opened, target, inbox_limit=inbox_limit, when_full=when_full, close_timeout=close_timeout

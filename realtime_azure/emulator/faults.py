@@ -240,7 +240,7 @@ class Trouble:
 
     def __init__(self, faults: Iterable[Fault] = (), seed: int = 0, number: int = 1) -> None:
         draw = random.Random(f"{seed}:{number}")  # noqa: S311 - not a secret
-        self._number, self._seed = number, seed
+        self.number, self._seed = number, seed
         self._faults = [(fault, _moment(fault, draw)) for fault in faults]
         # Each its own dice: how a message and how its frame fares must not depend on which is asked first.
         self._dice = {kind: random.Random(f"{seed}:{number}:{kind}") for kind in KINDS}  # noqa: S311
@@ -293,7 +293,7 @@ class Trouble:
             if fault.kind in _LASTING or (fault.kind not in kinds if kinds else fault.kind in (*_LINE, "error")):
                 continue
             if at == count or (fault.chance and self._dice[fault.kind].random() < fault.chance):
-                logger.info("connection %d: %s at message %d (seed %d)", self._number, fault, count, self._seed)
+                logger.info("connection %d: %s at message %d (seed %d)", self.number, fault, count, self._seed)
                 yield fault
 
 

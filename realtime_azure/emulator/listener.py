@@ -6,7 +6,6 @@ import logging
 import math
 import secrets
 import ssl
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
@@ -21,7 +20,6 @@ from anyio import (
     Lock,
     create_tcp_listener,
     move_on_after,
-    sleep,
     sleep_forever,
 )
 from anyio.abc import ByteStream, SocketAttribute, TaskGroup
@@ -39,9 +37,11 @@ from ..events.preview import from_dated, from_voice_live, server_to_dated, serve
 from ..events.wire import prepare
 from . import voice
 from .answer import Answer, Fields, Timed, event
+from .clock import Clock
 from .faults import Fault, Faults, Trouble
 from .faulty import FaultyStream
 from .handshake import NO_HANDSHAKE, Admitted, Door, asked_for, refused, signed
+from .memory import line
 from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, recorded_answer, tone
 from .service import LIFETIME, Cancel, Outcome, Respond, Service, Transcribe, encoded
 
@@ -51,37 +51,65 @@ _GONE = (BrokenResourceError, ClosedResourceError, OSError, EOFError, EndOfStrea
 logger = logging.getLogger("realtime_azure.emulator")
 
 
-@dataclass(frozen=True)
 class Emulator:
     """A running emulator. *url* is the endpoint to connect to, *api_key* the key it takes."""
 
-    url: str
-    api_key: str = field(repr=False)
-    deployments: tuple[str, ...] = ()
-    voice: bool = False
-    """Whether it transcribes and speaks by itself (the extra `emulator-voice`)."""
-    _refusals: deque[Refusal] = field(default_factory=deque[Refusal], repr=False)
-    _faults: Faults = field(default_factory=Faults, repr=False)
+    def __init__(self, url: str, rules: _Rules, tasks: TaskGroup) -> None:
+        self.url = url
+        self._rules = rules
+        self._tasks = tasks
 
-    def refuse(self, *refusals: Refusal) -> None:
-        """Refuses the next handshakes so, one each; see `realtime_azure.emulator.REFUSALS`. Then it accepts again."""
-        self._refusals.extend(refusals)
+    def __repr__(self) -> str:
+        return f"<Emulator at {self.url}>"
 
-    def faults(self, *faults: Fault | str) -> AbstractContextManager[None]:
-        """Adds *faults* to the connections that are made inside the `with`; see `realtime_azure.emulator.faults`."""
-        return self._faults.during(*faults)
+    @property
+    def api_key(self) -> str:
+        return self._rules.door.api_key
+
+    @property
+    def deployments(self) -> tuple[str, ...]:
+        """Those that exist; none are named if any name is."""
+        return tuple(self._rules.door.deployments)
+
+    @property
+    def voice(self) -> bool:
+        """Whether it transcribes and speaks by itself (the extra `emulator-voice`)."""
+        return self._rules.responder is voice.spoken_answer
+
+    @property
+    def responder(self) -> Responder:
+        """Who answers; another may take over at any time, from the next turn on."""
+        return self._rules.responder
+
+    @responder.setter
+    def responder(self, responder: Responder) -> None:
+        self._rules.responder = responder
 
     @property
     def seed(self) -> int:
         """What faults are drawn from; given to `serve`, they are the same again."""
-        return self._faults.seed
+        return self._rules.faults.seed
+
+    def refuse(self, *refusals: Refusal) -> None:
+        """Refuses the next handshakes so, one each; see `realtime_azure.emulator.REFUSALS`. Then it accepts again."""
+        self._rules.refusals.extend(refusals)
+
+    def faults(self, *faults: Fault | str) -> AbstractContextManager[None]:
+        """Adds *faults* to the connections that are made inside the `with`; see `realtime_azure.emulator.faults`."""
+        return self._rules.faults.during(*faults)
+
+    async def dial(self, url: str) -> ByteStream:
+        """A line to it inside this process, for `connect(emulator.url, dial=emulator.dial)`; *url* may be any."""
+        near, far = line()
+        self._tasks.start_soon(self._rules.serve_connection, far)
+        return near
 
 
 @asynccontextmanager
 async def serve(
     *,
     host: str = "127.0.0.1",
-    port: int = 0,
+    port: int | None = 0,
     api_key: str | None = None,
     deployments: Collection[str] = (),
     responder: Responder | None = None,
@@ -91,18 +119,22 @@ async def serve(
     refuse: Iterable[Refusal] = (),
     faults: Iterable[Fault | str] = (),
     seed: int | None = None,
+    clock: Clock | None = None,
+    watch: Callable[[Seen], None] | None = None,
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[Emulator]:
     """Runs the emulator for the length of the `async with`.
 
-    *port* 0 picks one. Without *api_key* one is made; without *deployments* any name is accepted. *responder* answers
-    each turn (see `realtime_azure.emulator.Turn`), *transcriber* writes down what was said; without them it is the
-    voice of the extra `emulator-voice` where that is installed, else `recorded_answer`, and no transcripts. Sound is
-    sent *pace* times faster than it plays, as the service does; `math.inf` is as fast as it goes. A session ends after
-    *session_lifetime* seconds: with the error `session_expired`, and close code 1001. *refuse* is how the
-    first handshakes are refused, one each (`REFUSALS` has what Azure says). *faults* is what goes wrong on
-    connections, as texts (`"drop@5"`; see `realtime_azure.emulator.faults`), and *seed* what is drawn from; a client
-    may ask for its own with `fault=` in the URL's query. With *ssl_context*, a server's, it speaks TLS.
+    *port* 0 picks one; None is for `Emulator.dial` alone. Without *api_key* one is made; without *deployments* any name
+    is accepted. *responder* answers each turn (see `realtime_azure.emulator.Turn`), *transcriber* writes down what was
+    said; without them it is the voice of the extra `emulator-voice` where that is installed, else `recorded_answer`,
+    and no transcripts. Sound is sent *pace* times faster than it plays, as the service does; `math.inf` is as fast as
+    it goes. A session ends after *session_lifetime* seconds: with the error `session_expired`, and close code 1001.
+    *refuse* is how the first handshakes are refused, one each (`REFUSALS` has what Azure says). *faults* is what goes
+    wrong on connections, as texts (`"drop@5"`; see `realtime_azure.emulator.faults`), and *seed* what is drawn from; a
+    client may ask for its own with `fault=` in the URL's query. *clock* is the time that paces and lifetimes go by
+    (`VirtualClock` for tests), *watch* is called with each message that comes or goes. With *ssl_context*, a server's,
+    it speaks TLS.
 
     Raises `OSError` if the port cannot be had, and `ConfigurationError` for numbers that are not positive.
     """
@@ -111,9 +143,8 @@ async def serve(
             raise ConfigurationError(f"{name}: {value} is not a positive number")
     prepare()
     can_speak = voice.available()
-    key = api_key or secrets.token_hex(16)
     rules = _Rules(
-        door=Door(key, tuple(deployments)),
+        door=Door(api_key or secrets.token_hex(16), tuple(deployments)),
         refusals=deque(refuse),
         faults=Faults(faults, seed),
         ssl_context=ssl_context,
@@ -122,24 +153,32 @@ async def serve(
         speaker=voice.speak if can_speak else tone,
         pace=pace,
         session_lifetime=session_lifetime,
+        clock=clock or Clock(),
+        watch=watch,
     )
+    if port is None:
+        async with service_group() as tasks:
+            yield Emulator("http://localhost", rules, tasks)
+        return
     async with await create_tcp_listener(local_host=host, local_port=port) as listener, service_group() as tasks:
         bound = listener.extra(SocketAttribute.local_port)
         tasks.start_soon(listener.serve, rules.serve_connection)
         # An endpoint to connect to: every address of this machine (0.0.0.0, ::) includes the one it calls itself by.
         near = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
         shown = f"[{near}]" if ":" in near else near
-        yield Emulator(
-            f"{'http' if ssl_context is None else 'https'}://{shown}:{bound}",
-            key,
-            tuple(deployments),
-            can_speak and responder is None,
-            rules.refusals,
-            rules.faults,
-        )
+        yield Emulator(f"{'http' if ssl_context is None else 'https'}://{shown}:{bound}", rules, tasks)
 
 
 @dataclass(frozen=True)
+class Seen:
+    """A message that the emulator was sent, or sent: on its *connection*, counted from 1."""
+
+    connection: int
+    by_client: bool
+    message: bytes = field(repr=False)
+
+
+@dataclass
 class _Rules:
     """What every connection of one emulator shares."""
 
@@ -152,6 +191,8 @@ class _Rules:
     speaker: Speaker
     pace: float
     session_lifetime: float
+    clock: Clock
+    watch: Callable[[Seen], None] | None
 
     async def serve_connection(self, stream: ByteStream) -> None:
         try:
@@ -198,8 +239,11 @@ class _Rules:
             return None
         lifetime = trouble.lasting("expire") or self.session_lifetime
         service = Service(
-            said.deployment, transcription=said.transcription, lifetime=lifetime, now=lambda: time.time() + skew
+            said.deployment, transcription=said.transcription, lifetime=lifetime, now=lambda: self.clock.now() + skew
         )
+        if (watch := self.watch) is not None:
+            number = trouble.number
+            websocket.watch = lambda way, message: watch(Seen(number, way == "received", message))
         return _Line(self, websocket, service, said.dialect, trouble)
 
     def _meet(self, request: Request) -> tuple[Trouble, Admitted | Refusal | Response]:
@@ -246,15 +290,17 @@ class _Line:
             try:
                 await self._send(self._service.created())
                 tasks.start_soon(self._websocket.pump, self._deliver)
-                with move_on_after(self._lifetime):
-                    await self._websocket.wait_ended()
-                    return
-                said = EXPIRED.format(minutes=round(self._lifetime / 60))
-                error = {"type": "invalid_request_error", "code": "session_expired", "message": said}
-                await self._send(event("error", error={**error, "param": None, "event_id": None}))
-                await self._websocket.aclose(1001, said, timeout=1.0)
+                tasks.start_soon(self._expire)
+                await self._websocket.wait_ended()
             finally:
                 await self._websocket.aclose(1001, "the emulator is shutting down", timeout=1.0)
+
+    async def _expire(self) -> None:
+        await self._rules.clock.sleep(self._lifetime)
+        said = EXPIRED.format(minutes=round(self._lifetime / 60))
+        error = {"type": "invalid_request_error", "code": "session_expired", "message": said}
+        await self._send(event("error", error={**error, "param": None, "event_id": None}))
+        await self._websocket.aclose(1001, said, timeout=1.0)
 
     async def _deliver(self, messages: list[bytes]) -> None:
         for message in messages:
@@ -368,7 +414,7 @@ class _Line:
             if isinstance(answer.max_output_tokens, int) and answer.tokens >= answer.max_output_tokens:
                 raise CutShort("max_output_tokens")
             if seconds and not math.isinf(self._rules.pace):
-                await sleep(seconds / self._rules.pace)
+                await self._rules.clock.sleep(seconds / self._rules.pace)
 
     async def _transcribe(self, due: Transcribe) -> None:
         kind = "conversation.item.input_audio_transcription"
