@@ -1,0 +1,177 @@
+"""Cassettes: a session on file, a JSON line for each message, to be looked at, and to be played again.
+
+    {"kind": "cassette", "version": 1, "made_by": "realtime_azure 0.1.0", "sound": "kept"}
+    {"kind": "message", "direction": "received", "at": 0.012, "data": {"type": "session.created", ...}}
+    {"kind": "message", "direction": "sent", "at": 0.013, "data": {"type": "session.update", ...}}
+    {"kind": "close", "at": 3.2, "code": 1000, "reason": ""}
+
+*at* is seconds from the beginning. What signs in is never in it: headers are not written, and fields of messages that
+hold a secret (a tool's `authorization` and `headers`, a client secret's `value`, what follows `?` in a URL) say so
+instead. *sound* is kept as it was, or shortened to the first tenth of a second of each message.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any, Literal, Self, TextIO
+
+from .._version import __version__
+from ..errors import RealtimeError
+
+Direction = Literal["sent", "received"]
+VERSION = 1
+SCRUBBED = "(left out)"
+SHORT = 6400
+"""Characters of base64 that are left of shortened sound: a tenth of a second of PCM16 at 24 kHz."""
+
+_SECRETS = frozenset("authorization headers api_key api-key access_token client_secret password secret".split())
+_URL = re.compile(r"(?i)\b((?:https?|wss?)://[^\s?#\"'<>]*)\?[^\s\"'<>]*")
+_SOUND = frozenset(("input_audio_buffer.append", "response.output_audio.delta", "response.audio.delta"))
+
+
+class CassetteError(RealtimeError):
+    """A file that is no cassette, or that is broken: the message says in which line."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A message of a cassette: who said it, when (seconds from the beginning), and what."""
+
+    direction: Direction
+    data: Mapping[str, Any] = field(repr=False)
+    at: float = 0.0
+
+    @property
+    def type(self) -> str:
+        return str(self.data.get("type"))
+
+
+@dataclass(frozen=True)
+class Cassette:
+    """A session that was recorded, and how it was closed, if that is known."""
+
+    messages: tuple[Recorded, ...]
+    close_code: int | None = None
+    close_reason: str = ""
+
+    @classmethod
+    def read(cls, path: str | Path) -> Self:
+        """The cassette in the file *path*. Raises `OSError`, and `CassetteError`."""
+        lines: list[Recorded | tuple[int, str] | None] = []
+        for number, text in enumerate(Path(path).read_text("utf-8").splitlines(), 1):
+            try:
+                lines.append(_line(json.loads(text)))
+            except (ValueError, KeyError, TypeError) as exc:
+                raise CassetteError(f"{path}, line {number}: this is no line of a cassette") from exc
+        closed = [line for line in lines if isinstance(line, tuple)]
+        code, reason = closed[-1] if closed else (None, "")
+        return cls(tuple(line for line in lines if isinstance(line, Recorded)), code, reason)
+
+    @property
+    def dialect(self) -> Literal["ga", "preview", "voice-live"]:
+        """What is spoken in it, by the first session there is."""
+        for message in self.messages:
+            session = message.data.get("session")
+            if isinstance(session, dict) and message.direction == "received":
+                if isinstance(session.get("audio"), dict) or "output_modalities" in session:
+                    return "ga"
+                return "voice-live" if "input_audio_sampling_rate" in session else "preview"
+        return "ga"
+
+
+def _line(fields: dict[str, Any]) -> Recorded | tuple[int, str] | None:
+    """A message, how it was closed, or the head of the file."""
+    match fields["kind"]:
+        case "message" if fields["direction"] in ("sent", "received") and isinstance(fields["data"], dict):
+            return Recorded(fields["direction"], fields["data"], float(fields.get("at", 0.0)))
+        case "close":
+            return int(fields["code"]), str(fields.get("reason", ""))
+        case "cassette" if fields["version"] == VERSION:
+            return None
+        case _:
+            raise ValueError(fields["kind"])
+
+
+class Recorder:
+    """Writes a cassette, line by line as things happen: `connect(watch=recorder)` tells it. Close it at the end.
+
+    With *sound* `"shortened"`, of each piece of sound only the beginning is kept.
+    """
+
+    def __init__(self, file: TextIO, *, sound: Literal["kept", "shortened"] = "kept") -> None:
+        self._file = file
+        self._sound = sound
+        self._began = monotonic()
+        self._write(
+            {"kind": "cassette", "version": VERSION, "made_by": f"realtime_azure {__version__}", "sound": sound}
+        )
+
+    def __call__(self, direction: Direction, message: bytes) -> None:
+        """Writes *message*; what is no JSON object is written as text, with type `unreadable`."""
+        try:
+            data = json.loads(message)
+        except ValueError:
+            data = None
+        if not isinstance(data, dict):
+            data = {"type": "unreadable", "text": message.decode("utf-8", "replace")}
+        if self._sound == "shortened":
+            data = _shortened(data)
+        self._write({"kind": "message", "direction": direction, "at": self._now(), "data": scrubbed(data)})
+
+    def closed(self, code: int, reason: str = "") -> None:
+        """Writes how it ended."""
+        self._write({"kind": "close", "at": self._now(), "code": code, "reason": reason})
+
+    def _now(self) -> float:
+        return round(monotonic() - self._began, 4)
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self._file.flush()
+
+
+@contextmanager
+def recording(path: str | Path, *, sound: Literal["kept", "shortened"] = "kept") -> Generator[Recorder]:
+    """A recorder that writes to the file *path*, anew, for the length of the `with`.
+
+        with recording("session.jsonl") as recorder:
+            async with connect(..., watch=recorder) as connection:
+                ...
+
+    Raises `OSError` if the file cannot be written.
+    """
+    with Path(path).open("w", encoding="utf-8") as file:
+        yield Recorder(file, sound=sound)
+
+
+def scrubbed(value: Any) -> Any:
+    """*value* without what nobody else should see."""
+    match value:
+        case dict():
+            return {name: SCRUBBED if _is_secret(value, name) else scrubbed(each) for name, each in value.items()}
+        case list():
+            return [scrubbed(each) for each in value]
+        case str():
+            return _URL.sub(rf"\1?{SCRUBBED}", value) if "://" in value else value
+        case _:
+            return value
+
+
+def _is_secret(fields: Mapping[str, Any], name: str) -> bool:
+    if fields[name] is None:
+        return False
+    # {"client_secret": {"value": "ek_…", "expires_at": …}} is left out whole; so is one that stands alone.
+    return name.lower() in _SECRETS or (name == "value" and "expires_at" in fields)
+
+
+def _shortened(data: dict[str, Any]) -> dict[str, Any]:
+    name = "audio" if data.get("type") == "input_audio_buffer.append" else "delta"
+    if data.get("type") in _SOUND and isinstance(data.get(name), str):
+        return {**data, name: data[name][:SHORT]}
+    return data

@@ -1,0 +1,59 @@
+"""For pytest: an emulator, and a connection to it. Installed with the package; nothing is imported until a test asks.
+
+    @pytest.mark.anyio
+    @pytest.mark.realtime(faults=["drop@5"])
+    async def test_my_assistant(realtime_emulator): ...
+
+The tests run on asyncio and on trio (see the pytest plugin of anyio for how to choose). `realtime_emulator` is at
+`AZURE_OPENAI_ENDPOINT` and in the other variables while the test runs, so that `connect()` finds it by itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from realtime_azure import Connection
+    from realtime_azure.emulator import Emulator
+
+DEPLOYMENT = "emulated"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "realtime(**options): what realtime_azure.emulator.serve is to be called with (faults, pace, ...)"
+    )
+
+
+@pytest.fixture
+async def realtime_emulator(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, anyio_backend: Any
+) -> AsyncGenerator[Emulator]:
+    """A running `Emulator`; set its `responder` to say what it answers. Sound comes as fast as it goes."""
+    from realtime_azure.emulator import serve  # noqa: PLC0415 - for who uses it
+
+    marker = request.node.get_closest_marker("realtime")
+    options: dict[str, Any] = {"pace": math.inf, **(marker.kwargs if marker else {})}
+    async with serve(**options) as emulator:
+        for name, value in (
+            ("AZURE_OPENAI_ENDPOINT", emulator.url),
+            ("AZURE_OPENAI_API_KEY", emulator.api_key),
+            ("AZURE_OPENAI_DEPLOYMENT_NAME", (*emulator.deployments, DEPLOYMENT)[0]),
+            ("OPENAI_API_VERSION", "v1"),
+        ):
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AZURE_OPENAI_AD_TOKEN", raising=False)
+        yield emulator
+
+
+@pytest.fixture
+async def realtime_connection(realtime_emulator: Emulator) -> AsyncGenerator[Connection]:
+    """A connection to `realtime_emulator`, of which nothing has been read yet."""
+    from realtime_azure import connect  # noqa: PLC0415 - for who uses it
+
+    async with connect() as connection:
+        yield connection

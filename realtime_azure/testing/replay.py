@@ -1,0 +1,337 @@
+"""A cassette played again: as the service, to a client under test, or as a client, to a service."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from difflib import ndiff
+from pathlib import Path
+from typing import Any
+
+from anyio import BrokenResourceError, create_tcp_listener, fail_after, sleep
+from anyio.abc import ByteStream, SocketAttribute, TaskGroup
+from websockets.exceptions import InvalidHandshake
+
+from .._tasks import service_group
+from .._websocket import WebSocket, abandon, answer_request, receive_request
+from ..connection import Connection
+from ..emulator.answer import event
+from ..errors import ConfigurationError
+from .cassettes import SCRUBBED, Cassette, Recorded
+from .sequences import in_outline
+
+_IDS = frozenset(("event_id", "id", "item_id", "previous_item_id", "call_id", "response_id"))
+_APPEND = "input_audio_buffer.append"
+
+
+class CassetteMismatch(AssertionError):
+    """The client did not say what is on the cassette: the message shows what it should have said, and what it did."""
+
+
+class Playback:
+    """Where a cassette stands that is played to a client. Pure.
+
+    With *strict*, the client has to say just what is on it, sound and ids included. Otherwise its ids may be others,
+    and its sound may come in other pieces.
+    """
+
+    def __init__(self, cassette: Cassette, *, strict: bool = False) -> None:
+        self._messages = cassette.messages
+        self._strict = strict
+        self._at = 0
+        self._ahead = 0
+        self._ids: dict[str, str] = {}
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing more to be said by either."""
+        return self._at == len(self._messages)
+
+    def due(self) -> Iterator[Recorded]:
+        """What the service says before it waits for the client again."""
+        while not self.done and self._messages[self._at].direction == "received":
+            message = self._messages[self._at]
+            self._at += 1
+            yield Recorded("received", _replaced(message.data, self._ids), message.at)
+
+    def heard(self, message: bytes) -> None:
+        """Takes what the client says. Raises `CassetteMismatch`."""
+        try:
+            said = json.loads(message)
+        except ValueError:
+            said = {"type": "unreadable"}
+        if not self._strict and said.get("type") == _APPEND:
+            self._hear_sound(len(said.get("audio") or ""))
+            return
+        self._skip_sound()
+        wanted = self._messages[self._at] if not self.done else None
+        if wanted is None or wanted.direction != "sent":
+            raise CassetteMismatch(f"the cassette has nothing more from the client, which sent {said.get('type')}")
+        learnt: dict[str, str] = {}
+        if not _alike(wanted.data, said, None if self._strict else learnt):
+            raise CassetteMismatch(_shown(wanted.data, said))
+        self._ids |= learnt
+        self._at += 1
+
+    def _hear_sound(self, size: int) -> None:
+        """Any pieces of sound will do, once there is as much of it as there was."""
+        self._ahead += size
+        while not self.done and self._messages[self._at].type == _APPEND:
+            recorded = len(str(self._messages[self._at].data.get("audio")))
+            if self._ahead < recorded:
+                return
+            self._ahead -= recorded
+            self._at += 1
+
+    def _skip_sound(self) -> None:
+        self._ahead = 0
+        while not self._strict and not self.done and self._messages[self._at].type == _APPEND:
+            self._at += 1
+
+
+def _alike(wanted: Any, said: Any, ids: dict[str, str] | None, name: str = "") -> bool:
+    """Whether *said* is what was *wanted*; with *ids*, these may be others, and are noted."""
+    if wanted == SCRUBBED:
+        return True
+    if isinstance(wanted, dict) and isinstance(said, dict):
+        names = (set(wanted) | set(said)) - ({"event_id"} if ids is not None else set())
+        return all(_alike(wanted.get(each, None), said.get(each, None), ids, each) for each in names)
+    if isinstance(wanted, list) and isinstance(said, list):
+        return len(wanted) == len(said) and all(_alike(*both, ids, name) for both in zip(wanted, said, strict=True))
+    if ids is not None and name in _IDS and isinstance(wanted, str) and isinstance(said, str):
+        ids[wanted] = said
+        return True
+    if ids is not None and name in _IDS and None in (wanted, said):  # it let the service find one, or did not
+        return True
+    return bool(wanted == said)
+
+
+def _replaced(value: Any, ids: Mapping[str, str]) -> Any:
+    if not ids:
+        return value
+    match value:
+        case dict():
+            return {name: _replaced(each, ids) for name, each in value.items()}
+        case list():
+            return [_replaced(each, ids) for each in value]
+        case str():
+            return ids.get(value, value)
+        case _:
+            return value
+
+
+def _shown(wanted: Mapping[str, Any], said: Mapping[str, Any]) -> str:
+    on_cassette, by_client = (json.dumps(_briefly(each), indent=2, sort_keys=True) for each in (wanted, said))
+    lines = (line for line in ndiff(on_cassette.splitlines(), by_client.splitlines()) if not line.startswith("?"))
+    return "\n".join(["the client did not say what is on the cassette (- cassette, + client):", *lines])
+
+
+def _briefly(value: Any) -> Any:
+    """*value* without its sound, which nobody reads and nobody else should hear, and without the name it goes by."""
+    match value:
+        case dict():
+            return {
+                name: f"({len(each)} characters)" if name == "audio" and isinstance(each, str) else _briefly(each)
+                for name, each in value.items()
+                if name != "event_id"
+            }
+        case list():
+            return [_briefly(each) for each in value]
+        case _:
+            return value
+
+
+# As the service
+
+
+@dataclass
+class Replay:
+    """A cassette that is served. *url* is the endpoint to connect to; any key will do."""
+
+    url: str
+    cassette: Cassette
+    played: int = 0
+    """How many connections have heard it to its end."""
+    mismatches: list[CassetteMismatch] = field(default_factory=list[CassetteMismatch])
+
+
+@asynccontextmanager
+async def replayed(
+    cassette: Cassette | str | Path,
+    *,
+    strict: bool = False,
+    pace: float = math.inf,
+    host: str = "127.0.0.1",
+    port: int = 0,
+) -> AsyncGenerator[Replay]:
+    """Serves *cassette*, or the file of one, for the length of the `async with`: to each connection from its beginning.
+
+    What the service said is said again, when the client has said what it had before. With *strict*, it has to say just
+    that, ids and pieces of sound included. A client that says something else gets an `error`, close code 1008, and
+    leaving the block raises `CassetteMismatch`, unless it raised something itself. *pace* 1 takes the time that it took
+    (2: half of it), `math.inf` none.
+
+    Raises `OSError`, and `CassetteError` for a file that is none.
+    """
+    if not pace > 0:
+        raise ConfigurationError(f"pace: {pace} is not a positive number")
+    tape = cassette if isinstance(cassette, Cassette) else Cassette.read(cassette)
+    async with await create_tcp_listener(local_host=host, local_port=port) as listener, service_group() as tasks:
+        replay = Replay(f"http://{host}:{listener.extra(SocketAttribute.local_port)}", tape)
+
+        async def play(stream: ByteStream) -> None:
+            await _serve(stream, replay, strict, pace)
+
+        tasks.start_soon(listener.serve, play)
+        yield replay
+    if replay.mismatches:
+        raise replay.mismatches[0]
+
+
+async def _serve(stream: ByteStream, replay: Replay, strict: bool, pace: float) -> None:
+    try:
+        protocol, request = await receive_request(stream)
+        websocket = await answer_request(stream, protocol, protocol.accept(request))
+        if websocket is not None:
+            await _Player(websocket, replay, Playback(replay.cassette, strict=strict), pace).play()
+    except (InvalidHandshake, BrokenResourceError, OSError, EOFError):
+        pass  # the client went away, or is none
+    finally:
+        await abandon(stream)
+
+
+class _Player:
+    """One connection to which a cassette is played."""
+
+    def __init__(self, websocket: WebSocket, replay: Replay, playback: Playback, pace: float) -> None:
+        self._websocket, self._replay, self._playback, self._pace = websocket, replay, playback, pace
+        self._at = 0.0
+
+    async def play(self) -> None:
+        async with service_group() as tasks:
+            self._tasks: TaskGroup = tasks
+            tasks.start_soon(self._websocket.drain)
+            await self._say()
+            tasks.start_soon(self._websocket.pump, self._hear)
+            await self._websocket.wait_ended()
+            await self._websocket.aclose(timeout=1.0)
+
+    async def _hear(self, messages: list[bytes]) -> None:
+        for message in messages:
+            try:
+                self._playback.heard(message)
+            except CassetteMismatch as mismatch:
+                self._replay.mismatches.append(mismatch)
+                error = {"type": "invalid_request_error", "code": "cassette_mismatch", "message": str(mismatch)}
+                with suppress(BrokenResourceError):
+                    await self._websocket.send(json.dumps(event("error", error=error)).encode())
+                self._close(1008, "not what is on the cassette")
+                return
+            await self._say()
+
+    async def _say(self) -> None:
+        for message in self._playback.due():
+            if not math.isinf(self._pace):
+                await sleep(max(0.0, message.at - self._at) / self._pace)
+            self._at = message.at
+            with suppress(BrokenResourceError):
+                await self._websocket.send(json.dumps(message.data).encode())
+        if self._playback.done:
+            self._replay.played += 1
+            code = self._replay.cassette.close_code
+            if code is not None and code != 1006:
+                self._close(code, self._replay.cassette.close_reason)
+
+    def _close(self, code: int, reason: str) -> None:
+        self._tasks.start_soon(self._websocket.aclose, code, reason)  # it waits for what is read, here among others
+
+
+# As a client
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a service said on a cassette, and what it says now: kinds of events, in outline (see `in_outline`)."""
+
+    recorded: tuple[str, ...]
+    came: tuple[str, ...]
+
+    @property
+    def same(self) -> bool:
+        return self.recorded == self.came
+
+    def __str__(self) -> str:
+        lines = (line for line in ndiff(self.recorded, self.came) if not line.startswith("?"))
+        return "\n".join(["(- cassette, + now)", *lines])
+
+
+async def replay(cassette: Cassette | str | Path, connection: Connection, *, timeout: float = 10.0) -> Comparison:
+    """Says what the client said on *cassette*, each when the service has said what it had before, and compares.
+
+    Ids of the service are put for those on the cassette. Raises `TimeoutError` when something on it does not come
+    within *timeout* seconds, `ConfigurationError` if the connection speaks another dialect, and what the connection
+    raises.
+    """
+    tape = cassette if isinstance(cassette, Cassette) else Cassette.read(cassette)
+    if tape.dialect != connection.endpoint.dialect:
+        raise ConfigurationError(
+            f"the cassette is in the dialect {tape.dialect!r}, the connection in {connection.endpoint.dialect!r}"
+        )
+    actor = _Actor(connection, timeout)
+    for message in tape.messages:
+        if message.direction == "received":
+            actor.expect(message)
+        else:
+            await actor.catch_up()
+            await actor.say(message)
+    await actor.catch_up()
+    recorded = (message.type for message in tape.messages if message.direction == "received")
+    return Comparison(tuple(in_outline(recorded)), tuple(in_outline(actor.types)))
+
+
+class _Actor:
+    """Plays the client of a cassette on a connection."""
+
+    def __init__(self, connection: Connection, timeout: float) -> None:
+        self.types: list[str] = []
+        self._connection, self._timeout = connection, timeout
+        self._expected: Counter[str] = Counter()
+        self._last: str | None = None
+        self._recorded: dict[tuple[str, int], Mapping[str, Any]] = {}
+        self._ids: dict[str, str] = {}
+
+    def expect(self, message: Recorded) -> None:
+        if message.type.endswith(".delta"):
+            return
+        self._expected[message.type] += 1
+        self._last = message.type
+        self._recorded[message.type, self._expected[message.type]] = message.data
+
+    async def catch_up(self) -> None:
+        """Reads until what the service said last, at this point of the cassette, has come."""
+        last = self._last
+        while last is not None and self.types.count(last) < self._expected[last]:
+            try:
+                with fail_after(self._timeout):
+                    said = await self._connection.receive()
+            except TimeoutError:
+                raise TimeoutError(f"{last} did not come within {self._timeout:g} s; {self.types} did") from None
+            self.types.append(said.type)
+            recorded = self._recorded.get((said.type, self.types.count(said.type)))
+            if recorded is not None:
+                _alike(recorded, json.loads(said.raw), self._ids)
+
+    async def say(self, message: Recorded) -> None:
+        data = _replaced(_revealed(message.data), self._ids)
+        await self._connection._send(json.dumps(data).encode())  # pyright: ignore[reportPrivateUsage]  # as it was, in any dialect
+
+
+def _revealed(value: Any) -> Any:
+    """*value* without the fields that were left out of the cassette."""
+    if isinstance(value, dict):
+        return {name: _revealed(each) for name, each in value.items() if each != SCRUBBED}
+    return [_revealed(each) for each in value] if isinstance(value, list) else value
