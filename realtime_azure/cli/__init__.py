@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import RealtimeError
-from . import ask, doctor, emulate, events
+from . import ask, doctor, emulate, events, tape
 from .exit_codes import exit_code
 from .screen import printable
 
@@ -46,4 +46,5 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_to(commands)
     emulate.add_to(commands)
     events.add_to(commands)
+    tape.add_to(commands)
     return parser

@@ -8,6 +8,7 @@ again. The fixtures for pytest are in `realtime_azure.testing.plugin`.
 from ..emulator.clock import VirtualClock
 from .cassettes import Cassette, CassetteError, Recorded, Recorder, recording, scrubbed
 from .pair import connected
+from .proxy import RecordingProxy, recording_proxy
 from .replay import CassetteMismatch, Comparison, Replay, replay, replayed
 from .sequences import assert_events, in_outline
 
@@ -20,6 +21,8 @@ __all__ = [
     # cassettes
     "recording",
     "Recorder",
+    "recording_proxy",
+    "RecordingProxy",
     "Cassette",
     "Recorded",
     "CassetteError",

@@ -1,13 +1,14 @@
 """Cassettes: a session on file, a JSON line for each message, to be looked at, and to be played again.
 
-    {"kind": "cassette", "version": 1, "made_by": "realtime_azure 0.1.0", "sound": "kept"}
+    {"kind": "cassette", "version": 1, "made_by": "realtime_azure 0.1.0", "sound": "shortened"}
     {"kind": "message", "direction": "received", "at": 0.012, "data": {"type": "session.created", ...}}
     {"kind": "message", "direction": "sent", "at": 0.013, "data": {"type": "session.update", ...}}
     {"kind": "close", "at": 3.2, "code": 1000, "reason": ""}
 
 *at* is seconds from the beginning. What signs in is never in it: headers are not written, and fields of messages that
 hold a secret (a tool's `authorization` and `headers`, a client secret's `value`, what follows `?` in a URL) say so
-instead. *sound* is kept as it was, or shortened to the first tenth of a second of each message.
+instead. Nor is what a person said: of each piece of sound the first hundredth of a second is left, unless it is asked
+to be kept.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from ..errors import RealtimeError
 Direction = Literal["sent", "received"]
 VERSION = 1
 SCRUBBED = "(left out)"
-SHORT = 6400
-"""Characters of base64 that are left of shortened sound: a tenth of a second of PCM16 at 24 kHz."""
+SHORT = 640
+"""Characters of base64 that are left of shortened sound: a hundredth of a second of PCM16 at 24 kHz."""
 
 _SECRETS = frozenset("authorization headers api_key api-key access_token client_secret password secret".split())
 _URL = re.compile(r"(?i)\b((?:https?|wss?)://[^\s?#\"'<>]*)\?[^\s\"'<>]*")
-_SOUND = frozenset(("input_audio_buffer.append", "response.output_audio.delta", "response.audio.delta"))
+_SOUND = frozenset(("response.output_audio.delta", "response.audio.delta", "session.output_audio.delta"))
 
 
 class CassetteError(RealtimeError):
@@ -101,10 +102,10 @@ def _line(fields: dict[str, Any]) -> Recorded | tuple[int, str] | None:
 class Recorder:
     """Writes a cassette, line by line as things happen: `connect(watch=recorder)` tells it. Close it at the end.
 
-    With *sound* `"shortened"`, of each piece of sound only the beginning is kept.
+    With *sound* `"kept"` it has all that was said, aloud; else of each piece only the beginning.
     """
 
-    def __init__(self, file: TextIO, *, sound: Literal["kept", "shortened"] = "kept") -> None:
+    def __init__(self, file: TextIO, *, sound: Literal["kept", "shortened"] = "shortened") -> None:
         self._file = file
         self._sound = sound
         self._began = monotonic()
@@ -137,7 +138,7 @@ class Recorder:
 
 
 @contextmanager
-def recording(path: str | Path, *, sound: Literal["kept", "shortened"] = "kept") -> Generator[Recorder]:
+def recording(path: str | Path, *, sound: Literal["kept", "shortened"] = "shortened") -> Generator[Recorder]:
     """A recorder that writes to the file *path*, anew, for the length of the `with`.
 
         with recording("session.jsonl") as recorder:
@@ -170,8 +171,16 @@ def _is_secret(fields: Mapping[str, Any], name: str) -> bool:
     return name.lower() in _SECRETS or (name == "value" and "expires_at" in fields)
 
 
-def _shortened(data: dict[str, Any]) -> dict[str, Any]:
-    name = "audio" if data.get("type") == "input_audio_buffer.append" else "delta"
-    if data.get("type") in _SOUND and isinstance(data.get(name), str):
-        return {**data, name: data[name][:SHORT]}
-    return data
+def _shortened(value: Any) -> Any:
+    """*value* with the beginning of each piece of sound."""
+    match value:
+        case dict():
+            names = ("audio", "delta") if value.get("type") in _SOUND else ("audio",)
+            return {
+                name: each[:SHORT] if name in names and isinstance(each, str) else _shortened(each)
+                for name, each in value.items()
+            }
+        case list():
+            return [_shortened(each) for each in value]
+        case _:
+            return value

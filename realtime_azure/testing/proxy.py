@@ -1,0 +1,135 @@
+"""A proxy that keeps a cassette of what goes through it: for clients in any language, and for the real service."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from anyio import BrokenResourceError, create_tcp_listener
+from anyio.abc import ByteStream, SocketAttribute
+from websockets.exceptions import InvalidHandshake
+from websockets.http11 import Request
+from websockets.server import ServerProtocol
+
+from .._tasks import service_group
+from .._websocket import WebSocket, abandon, answer_request, receive_request
+from ..connection import Connection, connect
+from ..emulator.handshake import refused, signed
+from ..endpoint import DEPLOYMENT_VARIABLES, VERSION_VARIABLES, VOICE_LIVE_VARIABLES, Endpoint
+from ..errors import ConfigurationError, ConnectError, ConnectionClosed, ConnectionLost, RealtimeError, Refusal
+from .cassettes import Recorder, recording
+
+
+@dataclass
+class RecordingProxy:
+    """A proxy that is listening at *url*, the endpoint for clients; any key will do, for it signs in by itself."""
+
+    url: str
+    service: str
+    """The host that it hands on to."""
+    cassettes: list[Path] = field(default_factory=list[Path])
+    """The files that were written, one for each connection."""
+    failures: list[RealtimeError] = field(default_factory=list[RealtimeError])
+    """Why connections to the service did not come about."""
+
+
+@asynccontextmanager
+async def recording_proxy(
+    path: str | Path,
+    endpoint: str | Endpoint | None = None,
+    *,
+    sound: Literal["kept", "shortened"] = "shortened",
+    host: str = "127.0.0.1",
+    port: int = 0,
+    **connecting: Any,
+) -> AsyncGenerator[RecordingProxy]:
+    """Listens for the length of the `async with`, and hands each connection on to the service at *endpoint*.
+
+    The client chooses the path and the query of the URL (dialect, deployment). The first connection is written to
+    *path* (`session.jsonl`), the next to `session-2.jsonl` and so on; *sound* is as of `recording`. *connecting* goes
+    to `connect` (`api_key=`, `credential=`, `proxy=`).
+
+    Raises `OSError` if the port cannot be had, and `ConfigurationError`.
+    """
+    # Which deployment and version is for the client to say.
+    some = {DEPLOYMENT_VARIABLES[0]: "any", **dict.fromkeys((*VERSION_VARIABLES, *VOICE_LIVE_VARIABLES), "v1")}
+    insecure = connecting.get("allow_insecure", False)
+    target = Endpoint.resolve(endpoint, allow_insecure=insecure, environ=some | os.environ)
+    parts = urlsplit(target.realtime_url())
+    origin = f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
+    async with await create_tcp_listener(local_host=host, local_port=port) as listener, service_group() as tasks:
+        proxy = RecordingProxy(f"http://{host}:{listener.extra(SocketAttribute.local_port)}", parts.netloc)
+        way = _Way(proxy, Path(path), origin, sound, connecting)
+        tasks.start_soon(listener.serve, way.serve)
+        yield proxy
+
+
+@dataclass
+class _Way:
+    """From each connection of a client to one to the service."""
+
+    proxy: RecordingProxy
+    path: Path
+    origin: str
+    sound: Literal["kept", "shortened"]
+    connecting: Mapping[str, Any]
+
+    async def serve(self, stream: ByteStream) -> None:
+        try:
+            protocol, request = await receive_request(stream)
+            try:
+                await self._record(stream, protocol, request)
+            except (ConnectError, ConfigurationError) as exc:
+                self.proxy.failures.append(exc)
+                status, code = getattr(exc, "status", None) or 502, getattr(exc, "code", None) or "ProxyFailed"
+                refusal = Refusal(status, code=code, message=str(exc))
+                await answer_request(stream, protocol, signed(refused(refusal)))
+        except (InvalidHandshake, BrokenResourceError, OSError, EOFError):
+            pass  # the client went away, or is none
+        finally:
+            await abandon(stream)
+
+    async def _record(self, stream: ByteStream, protocol: ServerProtocol, request: Request) -> None:
+        number = len(self.proxy.cassettes) + 1
+        file = self.path if number == 1 else self.path.with_stem(f"{self.path.stem}-{number}")
+        self.proxy.cassettes.append(file)
+        with recording(file, sound=self.sound) as recorder:
+            async with connect(self.origin + request.path, watch=recorder, **self.connecting) as connection:
+                await _relay(stream, protocol, request, connection, recorder)
+
+
+async def _relay(
+    stream: ByteStream, protocol: ServerProtocol, request: Request, connection: Connection, recorder: Recorder
+) -> None:
+    websocket = await answer_request(stream, protocol, protocol.accept(request))
+    if websocket is None:
+        return
+
+    async def to_service(messages: list[bytes]) -> None:
+        with suppress(ConnectionClosed):
+            for message in messages:  # as it is, whatever it is
+                await connection._send(message)  # pyright: ignore[reportPrivateUsage]
+
+    async with service_group() as tasks:
+        tasks.start_soon(websocket.drain)
+        tasks.start_soon(_to_client, connection, websocket, recorder)
+        await websocket.pump(to_service)
+        if websocket.ending is not None and websocket.ending.code != 1006:
+            await websocket.aclose(timeout=1.0)
+
+
+async def _to_client(connection: Connection, websocket: WebSocket, recorder: Recorder) -> None:
+    code, reason = 1000, ""
+    with suppress(BrokenResourceError):
+        try:
+            async for event in connection:
+                await websocket.send(event.raw)
+        except ConnectionLost as exc:
+            code, reason = exc.code, exc.reason
+        recorder.closed(code, reason)
+        await websocket.aclose(1011 if code == 1006 else code, reason, timeout=1.0)
