@@ -65,6 +65,7 @@ _SEMANTIC_VAD: Fields = {
     "create_response": True,
     "interrupt_response": True,
 }
+_PATIENCE_MS = {"low": 1000, "medium": 500, "auto": 500, "high": 300}
 _TRANSCRIPTION: Fields = {"model": None, "language": None, "prompt": None}
 
 
@@ -230,7 +231,7 @@ class Service:
         detection = settings["turn_detection"] or {}
         chosen = {name: detection[name] for name in ("threshold", "prefix_padding_ms") if name in detection}
         # The emulator has no semantics: it waits a little longer instead.
-        silence = detection.get("silence_duration_ms", 500)
+        silence = detection.get("silence_duration_ms", _PATIENCE_MS.get(detection.get("eagerness", "auto"), 500))
         self._rate = RATE if settings["format"]["type"] == "audio/pcm" else 8000
         self._turns = TurnDetector(self._rate, silence_duration_ms=silence, **chosen)
         self._half = b""  # the first byte of a sample whose second has not come
@@ -238,6 +239,8 @@ class Service:
         self._buffer_starts = 0  # in bytes of PCM from the first that this detector heard
         self._speech_item = new_id("item")
         self._speech_from_ms = 0
+        self._answer_from_ms = 0
+        self._quiet_from_ms: int | None = None  # since the last answer was heard, if nobody spoke after it
 
     # Hearing
 
@@ -251,7 +254,7 @@ class Service:
                 continue
             match change:
                 case SpeechStarted(at_ms=at):
-                    self._speech_item, self._speech_from_ms = new_id("item"), at
+                    self._speech_item, self._speech_from_ms, self._quiet_from_ms = new_id("item"), at, None
                     yield event("input_audio_buffer.speech_started", audio_start_ms=at, item_id=self._speech_item)
                     if detection["interrupt_response"] and self.answer is not None:
                         yield Cancel("turn_detected")
@@ -260,8 +263,21 @@ class Service:
                     yield from self._commit(self._speech_item, self._taken(self._speech_from_ms, at))
                     if detection["create_response"] and self.answer is None and not self._transcribes:
                         yield from self._respond(None)
+        if detection is not None:
+            yield from self._prompt(detection.get("idle_timeout_ms"))
         if detection is not None and not self._turns.speaking:
             self._drop_before(len(self._buffer) - 2 * self._rate)  # silence: a second of it is enough for any padding
+
+    def _prompt(self, timeout_ms: int | None) -> Iterator[Outcome]:
+        """Where nobody has spoken for so long after an answer: the silence is a turn, and is answered."""
+        since, now = self._quiet_from_ms, self._turns.now_ms
+        if timeout_ms is None or since is None or self.answer is not None or now < since + timeout_ms:
+            return
+        self._quiet_from_ms = None
+        item_id = new_id("item")
+        yield event("input_audio_buffer.timeout_triggered", audio_start_ms=since, audio_end_ms=now, item_id=item_id)
+        yield from self._commit(item_id, self._taken(since, now))
+        yield from self._respond(None)
 
     def _taken(self, from_ms: int, to_ms: int) -> bytes:
         start = max(0, from_ms * self._rate // 1000 * 2 - self._buffer_starts)
@@ -390,6 +406,7 @@ class Service:
             max_output_tokens=config.max_output_tokens or self.session["max_output_tokens"],
             previous_item_id=None if outside else self._last_id(),
         )
+        self._answer_from_ms = self._turns.now_ms
         yield self.answer.created()
         yield Respond(turn, self.answer)
 
@@ -450,6 +467,8 @@ class Service:
             }
             for item_id in ids[:at]:
                 self._heard.pop(item_id, None)  # answered
+        spoken_ms = sum(spoken.sent_bytes for spoken in answer.spoken_items) * 1000 / answer.bytes_per_second
+        self._quiet_from_ms = max(self._turns.now_ms, self._answer_from_ms + round(spoken_ms))
         yield from answer.done(status, details)
 
 

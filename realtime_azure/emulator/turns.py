@@ -49,6 +49,11 @@ class TurnDetector:
         self._spoken_ms = 0
         self._free_from_ms = 0  # what was heard before belongs to an earlier turn
 
+    @property
+    def now_ms(self) -> int:
+        """How much was heard so far."""
+        return self._now_ms
+
     def feed(self, pcm: bytes) -> Iterator[SpeechStarted | SpeechStopped]:
         """What *pcm* changes, in order."""
         self._pending += pcm
