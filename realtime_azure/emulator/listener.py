@@ -116,6 +116,7 @@ async def serve(
     transcriber: Transcriber | None = None,
     pace: float = PACE,
     session_lifetime: float = LIFETIME,
+    rate_limits: bool = False,
     refuse: Iterable[Refusal] = (),
     faults: Iterable[Fault | str] = (),
     seed: int | None = None,
@@ -130,11 +131,12 @@ async def serve(
     said; without them it is the voice of the extra `emulator-voice` where that is installed, else `recorded_answer`,
     and no transcripts. Sound is sent *pace* times faster than it plays, as the service does; `math.inf` is as fast as
     it goes. A session ends after *session_lifetime* seconds: with the error `session_expired`, and close code 1001.
-    *refuse* is how the first handshakes are refused, one each (`REFUSALS` has what Azure says). *faults* is what goes
-    wrong on connections, as texts (`"drop@5"`; see `realtime_azure.emulator.faults`), and *seed* what is drawn from; a
+    With *rate_limits*, each answer comes with `rate_limits.updated`, as OpenAI's do and Azure's do not. *refuse* is
+    how the first handshakes are refused, one each (`REFUSALS` has what Azure says). *faults* is what goes wrong on
+    connections, as texts (`"drop@5"`; see `realtime_azure.emulator.faults`), and *seed* what is drawn from; a
     client may ask for its own with `fault=` in the URL's query. *clock* is the time that paces and lifetimes go by
-    (`VirtualClock` for tests), *watch* is called with each message that comes or goes. With *ssl_context*, a server's,
-    it speaks TLS.
+    (`VirtualClock` for tests), *watch* is called with each message that comes or goes. With *ssl_context*, a
+    server's, it speaks TLS.
 
     Raises `OSError` if the port cannot be had, and `ConfigurationError` for numbers that are not positive.
     """
@@ -153,6 +155,7 @@ async def serve(
         speaker=voice.speak if can_speak else tone,
         pace=pace,
         session_lifetime=session_lifetime,
+        rate_limits=rate_limits,
         clock=clock or Clock(),
         watch=watch,
     )
@@ -191,6 +194,7 @@ class _Rules:
     speaker: Speaker
     pace: float
     session_lifetime: float
+    rate_limits: bool
     clock: Clock
     watch: Callable[[Seen], None] | None
 
@@ -237,9 +241,12 @@ class _Rules:
         websocket = await answer_request(stream, protocol, signed(answer, skew), lambda s: FaultyStream(s, trouble))
         if websocket is None or not isinstance(said, Admitted):
             return None
-        lifetime = trouble.lasting("expire") or self.session_lifetime
         service = Service(
-            said.deployment, transcription=said.transcription, lifetime=lifetime, now=lambda: self.clock.now() + skew
+            said.deployment,
+            transcription=said.transcription,
+            lifetime=trouble.lasting("expire") or self.session_lifetime,
+            rate_limits=self.rate_limits,
+            now=lambda: self.clock.now() + skew,
         )
         if (watch := self.watch) is not None:
             number = trouble.number

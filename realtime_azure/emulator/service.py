@@ -98,7 +98,7 @@ Outcome = Fields | Respond | Transcribe | Cancel
 class Service:
     """One session with *deployment*, or one that only writes down (*transcription*); it lasts *lifetime* seconds.
 
-    *now* gives seconds since 1970.
+    With *rate_limits* it tells of them with each answer. *now* gives seconds since 1970.
     """
 
     def __init__(
@@ -107,9 +107,11 @@ class Service:
         *,
         transcription: bool = False,
         lifetime: float = LIFETIME,
+        rate_limits: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._transcribes = transcription
+        self._rate_limits, self._requests = rate_limits, 0
         self.session: Fields = {
             "type": "realtime",
             "object": "realtime.session",
@@ -408,7 +410,16 @@ class Service:
         )
         self._answer_from_ms = self._turns.now_ms
         yield self.answer.created()
+        if self._rate_limits:
+            yield self._limits()
         yield Respond(turn, self.answer)
+
+    def _limits(self) -> Fields:
+        """What is left of a minute's requests, and of its tokens."""
+        self._requests += 1
+        left = (("requests", 1000, 1000 - self._requests), ("tokens", 100_000, max(0, 100_000 - 500 * self._requests)))
+        limits = [{"name": n, "limit": most, "remaining": rest, "reset_seconds": 60.0} for n, most, rest in left]
+        return event("rate_limits.updated", rate_limits=limits)
 
     def _input(self, items: list[Item]) -> list[Fields]:
         """What a response is to answer instead of the conversation; references are to items of that."""
