@@ -21,6 +21,10 @@ class Clock:
         """Seconds since 1970."""
         return time.time()
 
+    def ticks(self) -> float:
+        """Seconds since some time, which nobody sets."""
+        return time.monotonic()
+
     async def sleep(self, seconds: float) -> None:
         """Waits so long."""
         await anyio.sleep(seconds)
@@ -45,6 +49,10 @@ class VirtualClock(Clock):
 
     def now(self) -> float:
         """Seconds since 1970, as far as it was moved."""
+        return self._now
+
+    def ticks(self) -> float:
+        """The same."""
         return self._now
 
     async def sleep(self, seconds: float) -> None:

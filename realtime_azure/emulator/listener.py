@@ -411,6 +411,8 @@ class _Line:
             raise CutShort(reply.reason)
 
     async def _tell(self, answer: Answer, events: Iterator[Timed]) -> None:
+        clock, pace = self._rules.clock, self._rules.pace
+        due = clock.ticks()
         while True:
             # Before the next is made, for what was made was said: a cancelled answer ends with what was sent of it.
             await self._websocket.wait_room()
@@ -420,8 +422,9 @@ class _Line:
             self._send_nowait(fields)
             if isinstance(answer.max_output_tokens, int) and answer.tokens >= answer.max_output_tokens:
                 raise CutShort("max_output_tokens")
-            if seconds and not math.isinf(self._rules.pace):
-                await self._rules.clock.sleep(seconds / self._rules.pace)
+            if seconds and not math.isinf(pace):
+                due += seconds / pace  # by the clock: one that was late must not make all that follow late
+                await clock.sleep(max(0.0, due - clock.ticks()))
 
     async def _transcribe(self, due: Transcribe) -> None:
         kind = "conversation.item.input_audio_transcription"
