@@ -5,14 +5,22 @@ from __future__ import annotations
 import argparse
 import errno
 import signal
-from collections.abc import Awaitable, Callable
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic
 from typing import Any
 
 import anyio
 
 from .._version import __version__
-from ..emulator import serve
+from ..emulator import Emulator, Seen, serve
+from ..emulator.faults import KINDS_EXPLAINED as FAULTS
 from ..errors import ConfigurationError, ConnectError
+from .traffic import Traffic
 
 
 def add_to(commands: Any) -> None:
@@ -21,7 +29,9 @@ def add_to(commands: Any) -> None:
         help="serve an emulator of the service on this machine",
         description="Serves an emulator of Azure OpenAI's realtime service: the same URLs, handshake and events, with "
         "answers made on this machine. Any client can use it; Ctrl-C stops it.",
-        epilog="example: realtime-azure emulate --port 0 --deployment gpt-realtime",
+        epilog="example: realtime-azure emulate --port 0 --deployment gpt-realtime --fault 'drop@10*1'\n\nfaults:\n"
+        + FAULTS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--host",
@@ -37,6 +47,28 @@ def add_to(commands: Any) -> None:
         default=[],
         help="a deployment that exists; may be repeated; without it any name is accepted",
     )
+    parser.add_argument(
+        "--dialect",
+        choices=["v1", "dated", "voice-live"],
+        default="v1",
+        help="which one to print the configuration for; all are served (%(default)s)",
+    )
+    parser.add_argument(
+        "--tls", action="store_true", help="speak TLS, with a certificate that is made now and good for a day"
+    )
+    parser.add_argument("--certificate", metavar="FILE", help="speak TLS with this one (PEM, its key included)")
+    parser.add_argument(
+        "--fault",
+        metavar="FAULT",
+        action="append",
+        default=[],
+        help="what goes wrong: drop@5, refuse=too_many*2, malformed@10%%; may be repeated (see below)",
+    )
+    parser.add_argument("--seed", type=int, metavar="N", help="what faults are drawn from; one is printed without it")
+    parser.add_argument(
+        "--pace", type=float, default=5.0, help="how much faster than it plays sound comes (%(default)s)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print no row for each event")
     parser.set_defaults(run=listening(_serve))
 
 
@@ -77,14 +109,87 @@ def listening(
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    async with serve(
-        host=options.host, port=options.port, api_key=options.api_key or None, deployments=options.deployment
-    ) as emulator:
-        print(f"realtime_azure emulator {__version__} at {emulator.url} (Ctrl-C stops it)")
-        print(f"  it {'transcribes and speaks by itself' if emulator.voice else 'answers with recorded speech'}")
-        print(f"  export AZURE_OPENAI_ENDPOINT={emulator.url}")
-        if not options.api_key:
-            print(f"  export AZURE_OPENAI_API_KEY={emulator.api_key}")
-        print(f"  export AZURE_OPENAI_DEPLOYMENT_NAME={(options.deployment or ['any-name'])[0]}")
-        print("  export OPENAI_API_VERSION=v1", flush=True)
-        await anyio.sleep_forever()
+    log = _Log(quiet=options.quiet)
+    with _tls(options) as (context, trust):
+        async with serve(
+            host=options.host,
+            port=options.port,
+            api_key=options.api_key or None,
+            deployments=options.deployment,
+            faults=options.fault,
+            seed=options.seed,
+            pace=options.pace,
+            watch=log,
+            ssl_context=context,
+        ) as emulator:
+            print(f"realtime_azure emulator {__version__} at {emulator.url} (Ctrl-C stops it)")
+            print(f"  it {'transcribes and speaks by itself' if emulator.voice else 'answers with recorded speech'}")
+            if options.fault:
+                print(f"  with faults: {', '.join(options.fault)} (seed {emulator.seed})")
+            if trust is not None:
+                print(f"  export SSL_CERT_FILE={trust}")
+            for line in _configuration(options, emulator):
+                print(f"  export {line}")
+            sys.stdout.flush()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                log.close()
+
+
+def _configuration(options: argparse.Namespace, emulator: Emulator) -> Iterator[str]:
+    path = "/voice-live" if options.dialect == "voice-live" else ""
+    yield f"AZURE_OPENAI_ENDPOINT={emulator.url}{path}"
+    if not options.api_key:
+        yield f"AZURE_OPENAI_API_KEY={emulator.api_key}"
+    yield f"AZURE_OPENAI_DEPLOYMENT_NAME={(options.deployment or ['any-name'])[0]}"
+    match options.dialect:
+        case "v1":
+            yield "OPENAI_API_VERSION=v1"
+        case "dated":
+            yield "OPENAI_API_VERSION=2025-04-01-preview"
+        case _:
+            yield "AZURE_VOICELIVE_API_VERSION=2026-07-15"
+
+
+@contextmanager
+def _tls(options: argparse.Namespace) -> Generator[tuple[ssl.SSLContext | None, Path | None]]:
+    """The server's context, and the file that a client trusts it by, which is there as long as the `with`."""
+    if options.certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        try:
+            context.load_cert_chain(options.certificate)
+        except (OSError, ssl.SSLError) as exc:
+            raise ConfigurationError(f"--certificate: {options.certificate}: {exc.strerror or exc}") from exc
+        yield context, None
+        return
+    if not options.tls:
+        yield None, None
+        return
+    from ..emulator.certificate import server_context  # noqa: PLC0415 - for who wants it
+
+    context, certificate = server_context(*{"localhost", "127.0.0.1", "::1", options.host})
+    with TemporaryDirectory(prefix="realtime-azure-") as folder:
+        trust = Path(folder) / "emulator.pem"
+        trust.write_bytes(certificate)
+        yield context, trust
+
+
+class _Log:
+    """Prints a row for each event."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._traffic = Traffic()
+        self._began = monotonic()
+
+    def __call__(self, seen: Seen) -> None:
+        if not self._quiet:
+            self._print(self._traffic.rows(monotonic() - self._began, seen))
+
+    def close(self) -> None:
+        self._print(self._traffic.close())
+
+    def _print(self, rows: Iterator[str]) -> None:
+        for row in rows:
+            print(row, flush=True)

@@ -173,7 +173,7 @@ class Said(NamedTuple):
         )
 
 
-def told(event: ServerEvent) -> Said:
+def told(event: Event) -> Said:
     """What *event* says, its problems first."""
     said = Said(facts=tuple(_trouble(event)))
     for name, value in _fields(event):
@@ -194,7 +194,7 @@ def mark_of(event: ServerEvent) -> str:
             return PROBLEM if event.problems or isinstance(event, UnknownEvent) or event.type == "warning" else PLAIN
 
 
-def _trouble(event: ServerEvent) -> Iterator[str]:
+def _trouble(event: Event) -> Iterator[str]:
     if isinstance(event, UnknownEvent):
         yield f"unknown event: {event.reason}"
     elif event.problems:

@@ -10,9 +10,10 @@ responder, an async function from a `Turn` to a `Reply`, which you can bring. It
 they are the emulator's.
 """
 
+from .clock import Clock, VirtualClock
 from .faults import Fault
 from .handshake import REFUSALS
-from .listener import Emulator, serve
+from .listener import Emulator, Seen, serve
 from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn, recorded_answer
 
 __all__ = [
@@ -21,6 +22,9 @@ __all__ = [
     "Emulator",
     "REFUSALS",
     "Fault",
+    "Seen",
+    "Clock",
+    "VirtualClock",
     # what it answers
     "Responder",
     "Turn",

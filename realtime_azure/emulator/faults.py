@@ -2,24 +2,8 @@
 
 A fault is a short text, the same in Python, on the command line and in a URL: `KIND[@WHEN][=VALUE][*TIMES]`.
 *WHEN* counts the messages that the service sends, of which `session.created` is 1: `@5` is the fifth, `@10%` each with
-that chance, and without it the seed picks one of the first twenty. `*1` is for the first connection only.
-
-    refuse=too_many*2   the next two handshakes are refused: a name of `REFUSALS`, or a status (once, without `*`)
-    close@1=1011        a close frame with that code (1011), instead of the message
-    drop@5              the line breaks instead of the message; `@0` instead of an answer to the handshake
-    cut@5               it breaks in the middle of the frame
-    black_hole@5        from there on nothing comes, nothing is read, and nothing breaks; `@0` is possible too
-    slow_reader=8000    the service reads so many bytes a second
-    slow_writer=8000    it writes so many bytes a second
-    duplicate@5         the message comes twice
-    reorder@5           it comes after the next one
-    unknown_event@5     an event that nobody knows comes before it
-    unknown_value@5     a value in it is one that nobody knows
-    malformed@5         it is half of it, which is not JSON
-    giant@5=20000000    it has so many bytes more (17 MiB: more than a client takes)
-    error@3=CODE        the client's third event is answered by an error
-    expire=2.5          the session ends after so many seconds
-    clock_skew=-300     the service's clock is so many seconds ahead
+that chance, and without it the seed picks one of the first twenty. `*1` is for the first connection only. The kinds
+are explained in `KINDS_EXPLAINED`.
 """
 
 from __future__ import annotations
@@ -61,6 +45,24 @@ Kind = Literal[
     "clock_skew",
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
+KINDS_EXPLAINED = """\
+  refuse=too_many*2   the next two handshakes are refused: a name of `REFUSALS`, or a status (once, without `*`)
+  close@1=1011        a close frame with that code (1011), instead of the message
+  drop@5              the line breaks instead of the message; `@0` instead of an answer to the handshake
+  cut@5               it breaks in the middle of the frame
+  black_hole@5        from there on nothing comes, nothing is read, and nothing breaks; `@0` is possible too
+  slow_reader=8000    the service reads so many bytes a second
+  slow_writer=8000    it writes so many bytes a second
+  duplicate@5         the message comes twice
+  reorder@5           it comes after the next one
+  unknown_event@5     an event that nobody knows comes before it
+  unknown_value@5     a value in it is one that nobody knows
+  malformed@5         it is half of it, which is not JSON
+  giant@5=20000000    it has so many bytes more (17 MiB: more than a client takes)
+  error@3=CODE        the client's third event is answered by an error
+  expire=2.5          the session ends after so many seconds
+  clock_skew=-300     the service's clock is so many seconds ahead
+"""
 DRAWN_FROM = 20
 """The seed picks one of so many messages."""
 
