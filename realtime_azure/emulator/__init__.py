@@ -15,6 +15,7 @@ from .faults import Fault
 from .handshake import REFUSALS
 from .listener import Emulator, Seen, serve
 from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn, recorded_answer
+from .script import ScriptedResponder, UnexpectedTurn
 
 __all__ = [
     # running it
@@ -34,4 +35,6 @@ __all__ = [
     "Transcriber",
     "Speaker",
     "recorded_answer",
+    "ScriptedResponder",
+    "UnexpectedTurn",
 ]

@@ -43,6 +43,7 @@ from .faulty import FaultyStream
 from .handshake import NO_HANDSHAKE, Admitted, Door, asked_for, refused, signed
 from .memory import line
 from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, recorded_answer, tone
+from .script import UnexpectedTurn
 from .service import LIFETIME, Cancel, Outcome, Respond, Service, Transcribe, encoded
 
 PACE = 5.0
@@ -371,8 +372,11 @@ class _Line:
             except CutShort as cut:
                 status, details = cut.ending()
             except Exception as exc:
-                logger.exception("the responder failed")
                 message = f"The emulator's responder failed: {type(exc).__name__}"
+                if isinstance(exc, UnexpectedTurn):
+                    message = str(exc)
+                else:
+                    logger.exception("the responder failed")
                 error = {"type": "server_error", "code": None, "message": message}
                 status, details = "failed", {"type": "failed", "error": error}
         if self._service.answer is due.answer:  # else it was cancelled, and whoever did that has told the end

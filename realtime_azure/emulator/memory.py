@@ -7,6 +7,7 @@ from typing import Any
 
 from anyio import create_memory_object_stream
 from anyio.abc import ByteStream
+from anyio.lowlevel import checkpoint
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 PIECES = 64
@@ -27,6 +28,8 @@ class MemoryStream(ByteStream):
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Raises `EndOfStream` when the other end sends no more."""
+        if self._rest:
+            await checkpoint()
         data = self._rest or await self._receives.receive()
         self._rest = data[max_bytes:]
         return data[:max_bytes]
@@ -37,6 +40,7 @@ class MemoryStream(ByteStream):
     async def aclose(self) -> None:
         self._sends.close()
         self._receives.close()
+        self._rest = b""
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:

@@ -79,7 +79,7 @@ def answer(*, spoken: bool, **more: Any) -> Answer:
 
 def told(made: Answer, text: str = WORDS, sound: bytes = b"") -> list[Fields]:
     """A whole response."""
-    return [made.created(), *(event for event, _ in made.deltas(text, sound)), *made.done()]
+    return [made.created(), *(event for event, _ in made.say(text, sound)), *made.done()]
 
 
 def types(events: list[Fields]) -> list[str]:
@@ -202,7 +202,7 @@ def test_deltas_add_up_to_what_is_said_in_the_end(words: list[str], sound: bytes
 def test_sound_comes_in_pieces_of_a_tenth_of_a_second(rate: int, seconds: float) -> None:
     """Each with how long it plays, for who paces them; the last piece is what is left."""
     made = answer(spoken=True, bytes_per_second=rate)
-    pieces = list(made.deltas("a b c d", bytes(range(250)) * int(rate * seconds / 250)))
+    pieces = list(made.say("a b c d", bytes(range(250)) * int(rate * seconds / 250)))
     lasting = [lasts for event, lasts in pieces if event["type"] == SOUND]
     assert lasting == pytest.approx([0.1] * 12 + [0.05])
     assert all(lasts == 0 for event, lasts in pieces if event["type"] != SOUND)
@@ -252,10 +252,10 @@ OPENED_AND_CLOSED = [
 def test_cut_at_any_point_it_ends_well(spoken: bool) -> None:
     """What was opened is closed, what was not is not, and what is said in the end is what was sent."""
     sound = pcm.silence(0.7) if spoken else b""
-    count = len(list(answer(spoken=spoken).deltas(WORDS, sound)))
+    count = len(list(answer(spoken=spoken).say(WORDS, sound)))
     for cut in range(count + 1):
         made = answer(spoken=spoken)
-        before = [event for event, _ in islice(made.deltas(WORDS, sound), cut)]
+        before = [event for event, _ in islice(made.say(WORDS, sound), cut)]
         after = list(made.done("cancelled", {"type": "cancelled", "reason": "turn_detected"}))
         for opened, closed in OPENED_AND_CLOSED:
             assert types(before).count(opened) == types(after).count(closed), f"{closed} after {cut} events"

@@ -115,7 +115,7 @@ def respond(service: Service, **response: Any) -> Turn:
 def answer_it(service: Service, text: str = "Yes.") -> list[Fields]:
     """Lets the response under way say *text*, and end."""
     assert service.answer is not None
-    return [*(event for event, _ in service.answer.deltas(text, b"")), *service.finish()]
+    return [*(event for event, _ in service.answer.say(text, b"")), *service.finish()]
 
 
 def texts(service: Service) -> list[str]:
@@ -290,11 +290,6 @@ REFUSALS: dict[str, tuple[Fields, str, str | None]] = {
         "item_id",
     ),
     "for calls only": ({"type": "output_audio_buffer.clear"}, "invalid_value", "type"),
-    "outside the conversation": (
-        {"type": "response.create", "response": {"conversation": "none"}},
-        "invalid_value",
-        "response.conversation",
-    ),
 }
 
 
@@ -479,8 +474,8 @@ def test_a_truncated_answer_has_no_transcript(service: Service) -> None:
     """The service forgets all of it, for it does not know which words were heard."""
     respond(service)
     assert service.answer is not None
-    item_id = service.answer.item_id
-    assert [*service.answer.deltas("Once upon a time", pcm.silence(1))]
+    assert [*service.answer.say("Once upon a time", pcm.silence(1))]
+    item_id = service.answer.outputs[0].id
     assert [*service.finish()]
     assert service.items[-1]["content"][0]["transcript"] == "Once upon a time"
     (cut,) = told(service, truncate(item_id))
@@ -827,7 +822,7 @@ def test_a_cancelled_answer_stays_as_far_as_it_came(service: Service) -> None:
     told(service, create(typed("Hello.")))
     respond(service)
     assert service.answer is not None
-    deltas = service.answer.deltas("Good day to you.", b"")
+    deltas = service.answer.say("Good day to you.", b"")
     for _ in range(5):
         next(deltas)
     assert [*service.finish("cancelled", {"type": "cancelled", "reason": "client_cancelled"})]
