@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+pytest_plugins = ["realtime_azure.testing.plugin"]  # where the package is not installed, but only checked out
+
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 
 from ..connection import connect
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, ConnectError
 from . import configuration
 from .emulate import listening, port
+from .exit_codes import NoAnswer
 
 if TYPE_CHECKING:
     from ..emulator import Emulator
     from ..endpoint import Dialect
-    from ..testing import Cassette
+    from ..testing import Cassette, Comparison
 
 
 def add_to(commands: Any) -> None:
@@ -70,16 +71,23 @@ def _add_replay(commands: Any) -> None:
     parser.add_argument("--pace", type=float, default=math.inf, help="1 takes the time that it took (no time)")
     parser.add_argument("--against", choices=["service", "emulator"], help="compare with what one of these says now")
     configuration.add_to(parser)
-    parser.set_defaults(run=listening(_replay))
+    parser.set_defaults(run=_run_replay)
+
+
+def _run_replay(options: argparse.Namespace) -> int:
+    # A comparison is no server: stopped, it has not found that all is the same.
+    return anyio.run(_replay, options) if options.against else listening(_replay)(options)
 
 
 async def _replay(options: argparse.Namespace) -> int:
-    from ..testing import Cassette, replayed  # noqa: PLC0415 - likewise
+    from ..testing import Cassette, CassetteError, replayed  # noqa: PLC0415 - likewise
 
     try:
         cassette = Cassette.read(options.file)
     except OSError as exc:
         raise ConfigurationError(f"{options.file}: {exc.strerror or exc}") from exc
+    except CassetteError as exc:
+        raise ConfigurationError(str(exc)) from exc
     if options.against:
         return await _compare(options, cassette)
     async with replayed(cassette, strict=options.strict, pace=options.pace, port=options.port) as replay:
@@ -92,19 +100,27 @@ async def _replay(options: argparse.Namespace) -> int:
 
 
 async def _compare(options: argparse.Namespace, cassette: Cassette) -> int:
-    from ..emulator import serve  # noqa: PLC0415 - likewise
-    from ..testing import replay  # noqa: PLC0415 - likewise
-
-    with configuration.arguments_of(options) as how:
-        if options.against == "service":
-            async with connect(configuration.endpoint_of(options), **how) as connection:
-                comparison = await replay(cassette, connection)
-        else:
-            async with serve(pace=math.inf) as emulator, connect(**emulated(emulator, cassette.dialect)) as connection:
-                comparison = await replay(cassette, connection)
+    try:
+        comparison = await _said_again(options, cassette)
+    except ConnectError:
+        raise  # one of them is a TimeoutError as well
+    except TimeoutError as exc:
+        raise NoAnswer(str(exc)) from exc
     print(comparison)
     print("the same kinds of events came" if comparison.same else "the kinds of events differ")
     return 0 if comparison.same else 1
+
+
+async def _said_again(options: argparse.Namespace, cassette: Cassette) -> Comparison:
+    from ..emulator import serve  # noqa: PLC0415 - likewise
+    from ..testing import replay  # noqa: PLC0415 - likewise
+
+    if options.against == "service":
+        with configuration.arguments_of(options) as how:
+            async with connect(configuration.endpoint_of(options), **how) as connection:
+                return await replay(cassette, connection)
+    async with serve(pace=math.inf) as emulator, connect(**emulated(emulator, cassette.dialect)) as connection:
+        return await replay(cassette, connection)
 
 
 def emulated(emulator: Emulator, dialect: Dialect) -> dict[str, Any]:

@@ -7,8 +7,8 @@
 
 *at* is seconds from the beginning. What signs in is never in it: headers are not written, and fields of messages that
 hold a secret (a tool's `authorization` and `headers`, a client secret's `value`, what follows `?` in a URL) say so
-instead. Nor is what a person said: of each piece of sound the first hundredth of a second is left, unless it is asked
-to be kept.
+instead; of what is no JSON object, only the beginning is there, as far as it names none of them. Nor is what a person
+said: of each piece of sound the first hundredth of a second is left, unless it is asked to be kept.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ SCRUBBED = "(left out)"
 SHORT = 640
 """Characters of base64 that are left of shortened sound: a hundredth of a second of PCM16 at 24 kHz."""
 
-_SECRETS = frozenset("authorization headers api_key api-key access_token client_secret password secret".split())
-_URL = re.compile(r"(?i)\b((?:https?|wss?)://[^\s?#\"'<>]*)\?[^\s\"'<>]*")
+_SECRETS = frozenset(
+    "authorization headers api_key api-key access_token client_secret credential password secret".split()
+)
+_NAMED = re.compile(rf"(?i)\b({'|'.join(_SECRETS)}|value|bearer)\b")
+_URL = re.compile(r"(?i)((?:https?|wss?)://)([^\s/?#\"<>]*@)?([^\s?#\"<>]*)([?#](?:\(left out\)|[^\s\"<>])+)?")
 _SOUND = frozenset(("response.output_audio.delta", "response.audio.delta", "session.output_audio.delta"))
 
 
@@ -65,10 +68,11 @@ class Cassette:
     def read(cls, path: str | Path) -> Self:
         """The cassette in the file *path*. Raises `OSError`, and `CassetteError`."""
         lines: list[Recorded | tuple[int, str] | None] = []
-        for number, text in enumerate(Path(path).read_text("utf-8").splitlines(), 1):
+        # Bytes: a text has more ends of lines (U+2028), and may end in the middle of a character.
+        for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
             try:
-                lines.append(_line(json.loads(text)))
-            except (ValueError, KeyError, TypeError) as exc:
+                lines.append(_line(json.loads(line)))
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as exc:
                 raise CassetteError(f"{path}, line {number}: this is no line of a cassette") from exc
         closed = [line for line in lines if isinstance(line, tuple)]
         code, reason = closed[-1] if closed else (None, "")
@@ -107,7 +111,7 @@ class Recorder:
 
     def __init__(self, file: TextIO, *, sound: Literal["kept", "shortened"] = "shortened") -> None:
         self._file = file
-        self._sound = sound
+        self._sound: Literal["kept", "shortened"] = sound
         self._began = monotonic()
         self._write(
             {"kind": "cassette", "version": VERSION, "made_by": f"realtime_azure {__version__}", "sound": sound}
@@ -115,15 +119,8 @@ class Recorder:
 
     def __call__(self, direction: Direction, message: bytes) -> None:
         """Writes *message*; what is no JSON object is written as text, with type `unreadable`."""
-        try:
-            data = json.loads(message)
-        except ValueError:
-            data = None
-        if not isinstance(data, dict):
-            data = {"type": "unreadable", "text": message.decode("utf-8", "replace")}
-        if self._sound == "shortened":
-            data = _shortened(data)
-        self._write({"kind": "message", "direction": direction, "at": self._now(), "data": scrubbed(data)})
+        data = fit_to_keep(message, sound=self._sound)
+        self._write({"kind": "message", "direction": direction, "at": self._now(), "data": data})
 
     def closed(self, code: int, reason: str = "") -> None:
         """Writes how it ended."""
@@ -133,7 +130,9 @@ class Recorder:
         return round(monotonic() - self._began, 4)
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+        text = json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+        # Half a character (a lone surrogate) is no UTF-8; as an escape it is JSON.
+        self._file.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
         self._file.flush()
 
 
@@ -151,6 +150,21 @@ def recording(path: str | Path, *, sound: Literal["kept", "shortened"] = "shorte
         yield Recorder(file, sound=sound)
 
 
+def fit_to_keep(message: bytes, *, sound: Literal["kept", "shortened"] = "kept") -> dict[str, Any]:
+    """*message* as it may be written down; one that is no JSON object, or is nested too deep, as text."""
+    try:
+        data = json.loads(message)
+        if isinstance(data, dict):
+            fit: dict[str, Any] = scrubbed(_shortened(data) if sound == "shortened" else data)
+            return fit
+    except (ValueError, RecursionError):
+        pass
+    text = message.decode("utf-8", "replace")
+    if (secret := _NAMED.search(text)) is not None:
+        text = text[: secret.start()] + SCRUBBED
+    return {"type": "unreadable", "text": scrubbed(text[:SHORT])}
+
+
 def scrubbed(value: Any) -> Any:
     """*value* without what nobody else should see."""
     match value:
@@ -159,9 +173,15 @@ def scrubbed(value: Any) -> Any:
         case list():
             return [scrubbed(each) for each in value]
         case str():
-            return _URL.sub(rf"\1?{SCRUBBED}", value) if "://" in value else value
+            return _URL.sub(_bare, value) if "://" in value else value
         case _:
             return value
+
+
+def _bare(url: re.Match[str]) -> str:
+    """A *url* without who signs in, and what is asked."""
+    scheme, user, place, rest = url.groups()
+    return f"{scheme}{f'{SCRUBBED}@' if user else ''}{place}{f'{rest[0]}{SCRUBBED}' if rest else ''}"
 
 
 def _is_secret(fields: Mapping[str, Any], name: str) -> bool:

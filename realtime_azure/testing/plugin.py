@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from realtime_azure import Connection
-    from realtime_azure.emulator import Emulator
+    from ..connection import Connection
+    from ..emulator import Emulator
 
 DEPLOYMENT = "emulated"
 
@@ -34,7 +34,7 @@ async def realtime_emulator(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, anyio_backend: Any
 ) -> AsyncGenerator[Emulator]:
     """A running `Emulator`; set its `responder` to say what it answers. Sound comes as fast as it goes."""
-    from realtime_azure.emulator import serve  # noqa: PLC0415 - for who uses it
+    from ..emulator import serve  # noqa: PLC0415 - for who uses it
 
     marker = request.node.get_closest_marker("realtime")
     options: dict[str, Any] = {"pace": math.inf, **(marker.kwargs if marker else {})}
@@ -46,14 +46,15 @@ async def realtime_emulator(
             ("OPENAI_API_VERSION", "v1"),
         ):
             monkeypatch.setenv(name, value)
-        monkeypatch.delenv("AZURE_OPENAI_AD_TOKEN", raising=False)
+        for name in ("AZURE_OPENAI_REALTIME_DEPLOYMENT", "AZURE_OPENAI_AD_TOKEN"):  # they would come first
+            monkeypatch.delenv(name, raising=False)
         yield emulator
 
 
 @pytest.fixture
 async def realtime_connection(realtime_emulator: Emulator) -> AsyncGenerator[Connection]:
     """A connection to `realtime_emulator`, of which nothing has been read yet."""
-    from realtime_azure import connect  # noqa: PLC0415 - for who uses it
+    from ..connection import connect  # noqa: PLC0415 - for who uses it
 
     async with connect() as connection:
         yield connection

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from anyio import BrokenResourceError, create_tcp_listener
 from anyio.abc import ByteStream, SocketAttribute
@@ -22,7 +22,7 @@ from ..connection import Connection, connect
 from ..emulator.handshake import refused, signed
 from ..endpoint import DEPLOYMENT_VARIABLES, VERSION_VARIABLES, VOICE_LIVE_VARIABLES, Endpoint
 from ..errors import ConfigurationError, ConnectError, ConnectionClosed, ConnectionLost, RealtimeError, Refusal
-from .cassettes import Recorder, recording
+from .cassettes import Direction, Recorder, recording
 
 
 @dataclass
@@ -33,7 +33,7 @@ class RecordingProxy:
     service: str
     """The host that it hands on to."""
     cassettes: list[Path] = field(default_factory=list[Path])
-    """The files that were written, one for each connection."""
+    """The files that were written, one for each connection that came about."""
     failures: list[RealtimeError] = field(default_factory=list[RealtimeError])
     """Why connections to the service did not come about."""
 
@@ -95,12 +95,39 @@ class _Way:
             await abandon(stream)
 
     async def _record(self, stream: ByteStream, protocol: ServerProtocol, request: Request) -> None:
+        url, asked = _asked(self.origin + request.path)
+        recorders: list[Recorder] = []
+
+        def watch(way: Direction, message: bytes) -> None:
+            for recorder in recorders:
+                recorder(way, message)
+
+        # Around the connection: what is said at its goodbye is written, too; one that is refused has no file.
+        with ExitStack() as files:
+            async with connect(url, watch=watch, **asked, **self.connecting) as connection:
+                recorders.append(files.enter_context(self._recording()))
+                await _relay(stream, protocol, request, connection, recorders[0])
+
+    @contextmanager
+    def _recording(self) -> Generator[Recorder]:
         number = len(self.proxy.cassettes) + 1
         file = self.path if number == 1 else self.path.with_stem(f"{self.path.stem}-{number}")
-        self.proxy.cassettes.append(file)
-        with recording(file, sound=self.sound) as recorder:
-            async with connect(self.origin + request.path, watch=recorder, **self.connecting) as connection:
-                await _relay(stream, protocol, request, connection, recorder)
+        with ExitStack() as opened:
+            try:
+                recorder = opened.enter_context(recording(file, sound=self.sound))
+            except OSError as exc:
+                raise ConfigurationError(f"{file}: {exc.strerror or exc}") from exc
+            self.proxy.cassettes.append(file)
+            yield recorder
+
+
+def _asked(url: str) -> tuple[str, dict[str, Any]]:
+    """*url* without what is no endpoint's, but an argument of `connect`: a call to join, and what for."""
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    own: dict[str, Any] = {name: value for name, value in query if name in ("call_id", "intent")}
+    rest = urlencode([(name, value) for name, value in query if name not in own], quote_via=quote)
+    return parts._replace(query=rest).geturl() if own else url, own
 
 
 async def _relay(
@@ -117,10 +144,12 @@ async def _relay(
 
     async with service_group() as tasks:
         tasks.start_soon(websocket.drain)
-        tasks.start_soon(_to_client, connection, websocket, recorder)
-        await websocket.pump(to_service)
-        if websocket.ending is not None and websocket.ending.code != 1006:
-            await websocket.aclose(timeout=1.0)
+        try:
+            tasks.start_soon(_to_client, connection, websocket, recorder)
+            tasks.start_soon(websocket.pump, to_service)
+            await websocket.wait_ended()
+        finally:  # nothing else ends the two tasks of the websocket
+            await websocket.aclose(1001, "the proxy is shutting down", timeout=1.0)
 
 
 async def _to_client(connection: Connection, websocket: WebSocket, recorder: Recorder) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import ndiff
 from fnmatch import fnmatchcase
 from itertools import groupby
 from types import EllipsisType
@@ -24,7 +23,7 @@ def assert_events(events: Iterable[ServerEvent], expected: Sequence[Expected], *
     came = list(_folded(events) if fold else events)
     if _fits(came, list(expected)):
         return
-    lines = [line for line in ndiff([_said(each) for each in expected], _labels(came)) if not line.startswith("?")]
+    lines = _Difference(came, expected).lines()
     raise AssertionError("\n".join(["these are not the events that were expected (- expected, + came):", *lines]))
 
 
@@ -75,12 +74,7 @@ def _said(expected: Expected) -> str:
         case str():
             return expected
         case type():
-            kinds = (
-                getattr(expected.model_fields.get("type"), "default", None)
-                if hasattr(expected, "model_fields")
-                else None
-            )
-            return kinds if isinstance(kinds, str) else expected.__name__
+            return expected.__name__
         case Mapping():
             more = {name: each for name, each in expected.items() if name != "type"}
             return f"{expected.get('type', 'any event')} with {more}" if more else str(expected.get("type"))
@@ -88,8 +82,41 @@ def _said(expected: Expected) -> str:
             return "..."
 
 
-def _labels(events: Iterable[ServerEvent]) -> list[str]:
-    return [f"{each.type}: {each.error.message}" if isinstance(each, ErrorEvent) else each.type for each in events]
+def _label(event: ServerEvent) -> str:
+    return f"{event.type}: {event.error.message}" if isinstance(event, ErrorEvent) else event.type
+
+
+class _Difference:
+    """The fewest lines in which what came and what was expected differ: by what fits, not by how it is written."""
+
+    def __init__(self, came: Sequence[ServerEvent], expected: Sequence[Expected]) -> None:
+        self._came, self._expected = came, expected
+        self._costs: dict[tuple[int, int], int] = {}
+        for at in reversed(range(len(expected) + 1)):
+            for where in reversed(range(len(came) + 1)):
+                self._costs[at, where] = min((cost for cost, _, _ in self._steps(at, where)), default=0)
+
+    def lines(self) -> Iterator[str]:
+        place = (0, 0)
+        while place != (len(self._expected), len(self._came)):
+            _, said, place = min(self._steps(*place), key=lambda step: step[0])
+            if said:
+                yield said
+
+    def _steps(self, at: int, where: int) -> Iterator[tuple[int, str, tuple[int, int]]]:
+        """What can be the next line, where it leads, and how many differ from here on."""
+        expected, came = self._expected[at : at + 1], self._came[where : where + 1]
+        free = expected and isinstance(expected[0], EllipsisType)
+        if free:
+            yield self._costs[at + 1, where], "  ...", (at + 1, where)
+        elif expected and came and _is(came[0], expected[0]):
+            yield self._costs[at + 1, where + 1], f"  {_label(came[0])}", (at + 1, where + 1)
+        elif expected:
+            yield self._costs[at + 1, where] + 1, f"- {_said(expected[0])}", (at + 1, where)
+        if came and free:
+            yield self._costs[at, where + 1], "", (at, where + 1)
+        elif came:
+            yield self._costs[at, where + 1] + 1, f"+ {_label(came[0])}", (at, where + 1)
 
 
 def in_outline(types: Iterable[str]) -> list[str]:

@@ -8,11 +8,14 @@ import socket
 import subprocess
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import trustme
 
 from realtime_azure._version import __version__
 from realtime_azure.cli import main
+from realtime_azure.emulator.faults import KINDS
 
 from . import COMMAND, ROOT, environment
 
@@ -28,7 +31,7 @@ class Emulating:
         self.said = ""
         for line in process.stdout:
             self.said += line
-            if "OPENAI_API_VERSION" in line:
+            if "API_VERSION" in line:
                 break
         else:
             pytest.fail(f"it does not serve: {process.communicate()}")
@@ -153,7 +156,7 @@ def test_it_ends_when_asked_to(name: str) -> None:
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_it_ends_in_mid_answer_too_and_its_client_hears_of_it(name: str) -> None:
     with (
-        emulate() as running,
+        emulate("--quiet") as running,
         subprocess.Popen(
             [*COMMAND, "ask", "audio_samples/story.wav", "--fast", "--transcribe-with", "whisper"],
             cwd=ROOT,
@@ -223,6 +226,127 @@ def test_a_reader_who_leaves_is_not_a_port_that_is_taken() -> None:
         complaints = process.stderr.read()
     assert "cannot listen" not in complaints
     assert process.returncode == 0
+
+
+# Dialects, TLS, faults, and what it shows
+
+
+@pytest.mark.parametrize(
+    ("dialect", "version"),
+    [
+        ("v1", {"OPENAI_API_VERSION": "v1"}),
+        ("dated", {"OPENAI_API_VERSION": "2025-04-01-preview"}),
+        ("voice-live", {"AZURE_VOICELIVE_API_VERSION": "2026-07-15"}),
+    ],
+)
+def test_each_dialect_has_its_configuration_which_works(
+    configure: Configure, asked: Asked, dialect: str, version: dict[str, str]
+) -> None:
+    with emulate("--dialect", dialect) as running:
+        assert version.items() <= running.exports.items()
+        assert len([name for name in running.exports if name.endswith("API_VERSION")]) == 1
+        assert running.exports["AZURE_OPENAI_ENDPOINT"].endswith("/voice-live") == (dialect == "voice-live")
+        configure(running.exports)
+        assert asked() == (0, "")
+
+
+def test_with_tls_it_says_whom_to_trust(configure: Configure, asked: Asked) -> None:
+    with emulate("--tls") as running:
+        assert running.exports["AZURE_OPENAI_ENDPOINT"].startswith("https://127.0.0.1:")
+        trust = Path(running.exports["SSL_CERT_FILE"])
+        assert b"PRIVATE" not in trust.read_bytes()
+        configure(running.exports)
+        assert asked() == (0, "")
+        configure({"SSL_CERT_FILE": ""})
+        code, complaints = asked()
+        assert code == 4
+        assert "no secure connection" in complaints
+        assert running.end(signal.SIGINT)[0] == 0
+    assert not trust.parent.exists()
+
+
+def test_a_certificate_of_ones_own(tmp_path: Path, configure: Configure, asked: Asked) -> None:
+    authority = trustme.CA()
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "own.pem"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with emulate("--certificate", str(tmp_path / "own.pem")) as running:
+        assert "SSL_CERT_FILE" not in running.exports
+        configure(running.exports | {"SSL_CERT_FILE": str(tmp_path / "ca.pem")})
+        assert asked() == (0, "")
+
+
+@pytest.mark.parametrize("content", [None, "", "not PEM", "no key"])
+def test_a_certificate_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str | None) -> None:
+    path = tmp_path / "own.pem"
+    if content == "no key":
+        trustme.CA().cert_pem.write_to_path(str(path))
+    elif content is not None:
+        path.write_text(content)
+    assert main(["emulate", "--port", "0", "--certificate", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"realtime-azure emulate: --certificate: {path}: ")
+    assert said.count("\n") == 1
+
+
+def test_faults_strike_and_their_seed_is_said(configure: Configure, asked: Asked) -> None:
+    with emulate("--fault", "refuse=401*1", "--fault", "close@1=1008", "--seed", "7") as running:
+        assert "  with faults: refuse=401*1, close@1=1008 (seed 7)\n" in running.said
+        configure(running.exports)
+        code, complaints = asked()
+        assert (code, "HTTP 401" in complaints) == (3, True)
+        code, complaints = asked()
+        assert (code, "1008" in complaints) == (4, True)
+
+
+def test_a_seed_is_made_and_said() -> None:
+    with emulate("--fault", "drop") as running:
+        assert re.search(r"with faults: drop \(seed \d+\)$", running.said, re.MULTILINE)
+    with emulate() as running:
+        assert "seed" not in running.said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--fault", "dorp@5"], "'dorp' is not a fault; there are refuse, close, drop"),
+        (["--fault", "drop=5"], "drop=5: it has no value"),
+        (["--pace", "0"], "pace: 0.0 is not a positive number"),
+    ],
+)
+def test_what_cannot_be_served(capsys: pytest.CaptureFixture[str], arguments: list[str], says: str) -> None:
+    assert main(["emulate", "--port", "0", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"realtime-azure emulate: {says}")
+    assert captured.out == ""
+
+
+def test_every_fault_is_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["emulate", "--help"])
+    said = capsys.readouterr().out.partition("faults:")[2]
+    assert [kind for kind in KINDS if kind not in said] == []
+
+
+def test_a_row_for_each_event(configure: Configure, asked: Asked) -> None:
+    with emulate() as running:
+        configure(running.exports)
+        assert asked() == asked() == (0, "")
+        _, out, _ = running.end(signal.SIGINT)
+    rows = [line.split() for line in out.splitlines() if line != "stopped"]
+    assert {row[0] for row in rows} == {"1", "2"}
+    types = [(row[1], row[3]) for row in rows if row[0] == "2"]
+    assert types[0] == ("<", "session.created")
+    assert (">", "conversation.item.create") in types
+    assert types[-1] == ("<", "response.done")
+    assert len([kind for _, kind in types if kind.endswith(".delta")]) <= 4
+    assert running.exports["AZURE_OPENAI_API_KEY"] not in out
+
+
+def test_quiet_is_quiet(configure: Configure, asked: Asked) -> None:
+    with emulate("--quiet") as running:
+        configure(running.exports)
+        assert asked() == (0, "")
+        assert running.end(signal.SIGINT) == (0, "stopped\n", "")
 
 
 @pytest.mark.parametrize("command", [[], ["ask"], ["emulate"]], ids=["realtime-azure", "ask", "emulate"])
