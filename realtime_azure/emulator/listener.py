@@ -42,6 +42,7 @@ from .faults import Fault, Faults, Trouble
 from .faulty import FaultyStream
 from .handshake import NO_HANDSHAKE, Admitted, Door, asked_for, refused, signed
 from .memory import line
+from .refusals import Refused, check_voice_live, error_event
 from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, recorded_answer, tone
 from .script import UnexpectedTurn
 from .service import LIFETIME, Cancel, Outcome, Respond, Service, Transcribe, encoded
@@ -245,6 +246,7 @@ class _Rules:
         service = Service(
             said.deployment,
             transcription=said.transcription,
+            voice_live=said.dialect == "voice-live",
             lifetime=trouble.lasting("expire") or self.session_lifetime,
             rate_limits=self.rate_limits,
             now=lambda: self.clock.now() + skew,
@@ -285,7 +287,7 @@ class _Line:
         self._lifetime = trouble.lasting("expire") or rules.session_lifetime
         self._websocket = websocket
         self._service = service
-        self._flat = dialect != "ga"
+        self._dialect, self._flat = dialect, dialect != "ga"
         self._to_ga, self._from_ga = _WORDS[dialect]
         self._answering: CancelScope | None = None
         self._hearing = Lock()
@@ -316,20 +318,29 @@ class _Line:
                 await self._send(error)
                 continue
             try:
-                for outcome in self._service.receive(self._in_ga(message), flat=self._flat):
+                said, checked = self._in_ga(message)
+                for outcome in self._service.receive(said, flat=self._flat, checked=checked):
                     await self._do(outcome)
+            except Refused as refusal:
+                await self._send(error_event(refusal, message))
             except Exception:
                 logger.exception("an event could not be answered")
                 await self._send(event("error", error=_FAILED))
 
-    def _in_ga(self, message: bytes) -> bytes:
+    def _in_ga(self, message: bytes) -> tuple[bytes, bool]:
+        """*message* in GA's words, and whether its fields were seen to be its dialect's. Raises `Refused`."""
         if not self._flat:
-            return message
+            return message, False
         try:
             fields = from_json(message)
         except ValueError:
-            return message
-        return to_json(self._to_ga(fields)) if isinstance(fields, dict) else message
+            return message, False
+        if not isinstance(fields, dict):
+            return message, False
+        settings = self._dialect == "voice-live" and fields.get("type") in ("session.update", "response.create")
+        if settings:
+            check_voice_live(message)
+        return to_json(self._to_ga(fields)), settings
 
     async def _do(self, outcome: Outcome) -> None:
         match outcome:
@@ -406,7 +417,8 @@ class _Line:
             sound = b""
             if answer.spoken:
                 pcm = reply.audio if reply.audio is not None else await self._rules.speaker(reply.text)
-                sound = encoded(pcm, answer.audio_output["format"]["type"])
+                form = answer.audio_output["format"]
+                sound = encoded(pcm, form["type"], form.get("rate"))
             await self._tell(answer, answer.say(reply.text, sound))
         for call in reply.calls:
             arguments = call.arguments if isinstance(call.arguments, str) else to_json(call.arguments).decode()

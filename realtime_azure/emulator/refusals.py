@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
 from ..events import Message
+from ..events.wire import check_voice_live_event
 from .answer import Fields, event
 
 
@@ -42,9 +44,11 @@ def _event_id(message: bytes) -> str | None:
 
 
 _NULLABLE = frozenset(
-    "transcription noise_reduction turn_detection idle_timeout_ms language prompt tracing include reasoning".split()
+    "transcription noise_reduction turn_detection idle_timeout_ms language prompt tracing include reasoning "
+    "animation avatar input_audio_echo_cancellation output_audio_timestamp_types interim_response temperature "
+    "metadata speech_duration_ms end_of_utterance_detection appended_text_after_truncation languages".split()
 )
-_VALUES: dict[str, tuple[Any, ...]] = {
+VALUES: Mapping[str, tuple[Any, ...]] = {
     "session.output_modalities": (["audio"], ["text"]),
     "response.output_modalities": (["audio"], ["text"]),
     "format.type": ("audio/pcm", "audio/pcmu", "audio/pcma"),
@@ -54,16 +58,33 @@ _VALUES: dict[str, tuple[Any, ...]] = {
 _RANGES = {"threshold": (0, 1), "prefix_padding_ms": (0, 60_000), "silence_duration_ms": (0, 60_000)}
 
 
-def check(settings: Fields, where: str) -> None:
+_AZURE_VADS = ("azure_semantic_vad", "azure_semantic_vad_en", "azure_semantic_vad_multilingual")
+VOICE_LIVE_VALUES: Mapping[str, tuple[Any, ...]] = {
+    **{name: known for name, known in VALUES.items() if not name.endswith("output_modalities")},  # it has avatars, too
+    "format.rate": (8000, 16000, 24000),
+    "session.input_audio_sampling_rate": (8000, 16000, 24000),
+    "turn_detection.type": ("server_vad", "semantic_vad", *_AZURE_VADS),
+}
+
+
+def check_voice_live(message: bytes) -> None:
+    """Raises `Refused` for settings in *message*, in Voice Live's own words, that Voice Live does not have."""
+    try:
+        check_voice_live_event(message)
+    except ValidationError as exc:
+        raise refusal_of(exc, message) from exc
+
+
+def check(settings: Fields, where: str, values: Mapping[str, tuple[Any, ...]] = VALUES) -> None:
     """Raises `Refused` for a setting that has the right type, and a value that the service does not have."""
     for name, value in settings.items():
         path, key = f"{where}.{name}", f"{where.rpartition('.')[2]}.{name}"
         if value is None and name not in _NULLABLE and key != "transcription.model":
             raise Refused("invalid_type", f"Invalid type for '{path}': expected a value, but got null.", path)
         if isinstance(value, dict) and name in ("audio", "input", "output", "format", "turn_detection"):
-            check(value, path)
-        if key in _VALUES and value not in _VALUES[key]:
-            supported = ", ".join(str(known) for known in _VALUES[key])
+            check(value, path, values)
+        if key in values and value not in values[key]:
+            supported = ", ".join(str(known) for known in values[key])
             raise Refused("invalid_value", f"Invalid value for '{path}'. Supported values are: {supported}.", path)
         if name in _RANGES and isinstance(value, int | float):
             low, high = _RANGES[name]

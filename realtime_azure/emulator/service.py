@@ -36,7 +36,7 @@ from ..events import (
 )
 from ..events.wire import read_client_event
 from .answer import Answer, Fields, event, new_id
-from .refusals import Refused, check, check_message, error_event, refusal_of
+from .refusals import VALUES, VOICE_LIVE_VALUES, Refused, check, check_message, error_event, refusal_of
 from .responder import Turn
 from .turns import SpeechStarted, SpeechStopped, TurnDetector
 
@@ -65,8 +65,19 @@ _SEMANTIC_VAD: Fields = {
     "create_response": True,
     "interrupt_response": True,
 }
+_VOICE_LIVE_VAD: Fields = {
+    **_SERVER_VAD,
+    "prefix_padding_ms": 400,
+    "silence_duration_ms": 500,
+    "speech_duration_ms": None,
+    "end_of_utterance_detection": None,
+    "auto_truncate": False,
+    "appended_text_after_truncation": None,
+}
+"""What Voice Live fills in, of any type but OpenAI's `semantic_vad`."""
 _PATIENCE_MS = {"low": 1000, "medium": 500, "auto": 500, "high": 300}
 _TRANSCRIPTION: Fields = {"model": None, "language": None, "prompt": None}
+_VOICE_LIVE_TRANSCRIPTION: Fields = {**_TRANSCRIPTION, "custom_speech": None, "phrase_list": None}
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,8 @@ Outcome = Fields | Respond | Transcribe | Cancel
 class Service:
     """One session with *deployment*, or one that only writes down (*transcription*); it lasts *lifetime* seconds.
 
-    With *rate_limits* it tells of them with each answer. *now* gives seconds since 1970.
+    With *rate_limits* it tells of them with each answer. With *voice_live*, it has that service's settings, too: those
+    that GA has no word for are kept in the session as they were said. *now* gives seconds since 1970.
     """
 
     def __init__(
@@ -106,11 +118,13 @@ class Service:
         deployment: str,
         *,
         transcription: bool = False,
+        voice_live: bool = False,
         lifetime: float = LIFETIME,
         rate_limits: bool = False,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._transcribes = transcription
+        self._transcribes, self._voice_live = transcription, voice_live
+        self._values = VOICE_LIVE_VALUES if voice_live else VALUES
         self._rate_limits, self._requests = rate_limits, 0
         self.session: Fields = {
             "type": "realtime",
@@ -138,6 +152,8 @@ class Service:
             "include": None,
             "emulator": f"realtime_azure {__version__}",
         }
+        if voice_live:
+            self.session["audio"]["input"]["turn_detection"] = _VOICE_LIVE_VAD | _SERVER_VAD
         if transcription:
             kept = {name: self.session[name] for name in ("id", "expires_at", "include", "emulator")}
             listening = {**self.session["audio"]["input"], "transcription": _TRANSCRIPTION}
@@ -153,16 +169,19 @@ class Service:
     def created(self) -> Fields:
         return event("session.created", session=self.session)
 
-    def receive(self, message: bytes, *, flat: bool = False) -> Iterator[Outcome]:
-        """What the client event *message* (GA vocabulary) brings about; *flat* if it was a dated one."""
+    def receive(self, message: bytes, *, flat: bool = False, checked: bool = False) -> Iterator[Outcome]:
+        """What the client event *message* (GA vocabulary) brings about.
+
+        *flat* if it was one of a flat dialect, *checked* if that was seen to have no fields but its own.
+        """
         try:
-            yield from self._obey(self._read(message, flat))
+            yield from self._obey(self._read(message, flat, checked))
         except Refused as refusal:
             yield error_event(refusal, message)
 
-    def _read(self, message: bytes, flat: bool) -> KnownClientEvent:
+    def _read(self, message: bytes, flat: bool, checked: bool) -> KnownClientEvent:
         try:
-            made = read_client_event(message)
+            made = read_client_event(message, extra=checked)
         except ValidationError as exc:
             raise refusal_of(exc, message) from exc
         if isinstance(made, SessionUpdate) and not flat and "type" not in made.session.model_fields_set:
@@ -216,16 +235,25 @@ class Service:
         if self._transcribes and not set(change) <= {"type", "audio", "include"}:
             name = next(name for name in change if name not in {"type", "audio", "include"})
             raise Refused("unknown_parameter", f"Unknown parameter: 'session.{name}'.", f"session.{name}")
-        check(change, "session")
-        before = self.session["audio"]["input"]
+        check(change, "session", self._values)
+        before, rate = self.session["audio"]["input"], self.session.get("input_audio_sampling_rate")
         self.session = _merged(self.session, change)
         listening = self.session["audio"]["input"]
-        listening["turn_detection"] = _filled(listening["turn_detection"])
+        listening["turn_detection"] = self._filled(listening["turn_detection"])
         if listening["transcription"] is not None:
-            listening["transcription"] = _TRANSCRIPTION | listening["transcription"]
-        if any(listening[name] != before[name] for name in ("format", "turn_detection")):
+            unset = _VOICE_LIVE_TRANSCRIPTION if self._voice_live else _TRANSCRIPTION
+            listening["transcription"] = unset | listening["transcription"]
+        changed = any(listening[name] != before[name] for name in ("format", "turn_detection"))
+        if changed or rate != self.session.get("input_audio_sampling_rate"):
             self._listen()
         yield event("session.updated", session=self.session)
+
+    def _filled(self, detection: Fields | None) -> Fields | None:
+        if detection is None:
+            return None
+        if detection["type"] == "semantic_vad":
+            return _SEMANTIC_VAD | detection
+        return (_VOICE_LIVE_VAD if self._voice_live else _SERVER_VAD) | detection
 
     def _listen(self) -> None:
         """Starts to listen with the session's settings."""
@@ -234,7 +262,8 @@ class Service:
         chosen = {name: detection[name] for name in ("threshold", "prefix_padding_ms") if name in detection}
         # The emulator has no semantics: it waits a little longer instead.
         silence = detection.get("silence_duration_ms", _PATIENCE_MS.get(detection.get("eagerness", "auto"), 500))
-        self._rate = RATE if settings["format"]["type"] == "audio/pcm" else 8000
+        pcm = settings["format"]["type"] == "audio/pcm"
+        self._rate = self.session.get("input_audio_sampling_rate", RATE) if pcm else 8000
         self._turns = TurnDetector(self._rate, silence_duration_ms=silence, **chosen)
         self._half = b""  # the first byte of a sample whose second has not come
         self._buffer = bytearray()
@@ -391,20 +420,21 @@ class Service:
                 "is finished before creating a new one.",
             )
         config = config or ResponseConfig()
-        check(_dumped(config), "response")
+        check(_dumped(config), "response", self._values)
         outside = config.conversation == "none"
         output = _merged(self.session["audio"]["output"], _dumped(config.audio and config.audio.output))
+        form = output["format"]
         turn = self._turn(config, self.items if config.input is None else self._input(config.input))
         self.answer = Answer(
             spoken="audio" in (config.output_modalities or self.session["output_modalities"]),
-            audio_output={"format": output["format"], "voice": output["voice"]},
+            audio_output={"format": form, "voice": output["voice"]},
             conversation_id=None if outside else self._conversation_id,
             input_tokens={
                 "text_tokens": len(turn.text.split()),
                 "audio_tokens": round(duration(turn.audio) * 10),
             },
             metadata=config.metadata,
-            bytes_per_second=2 * RATE if output["format"]["type"] == "audio/pcm" else 8000,
+            bytes_per_second=2 * (form.get("rate") or RATE) if form["type"] == "audio/pcm" else 8000,
             max_output_tokens=config.max_output_tokens or self.session["max_output_tokens"],
             previous_item_id=None if outside else self._last_id(),
         )
@@ -483,10 +513,10 @@ class Service:
         yield from answer.done(status, details)
 
 
-def encoded(pcm: bytes, audio_format: str) -> bytes:
-    """24 kHz PCM16 in a session's output format."""
+def encoded(pcm: bytes, audio_format: str, rate: int | None = None) -> bytes:
+    """24 kHz PCM16 in a session's output format, which has a *rate* if it is PCM."""
     if audio_format == "audio/pcm":
-        return pcm
+        return resample(pcm, RATE, rate or RATE)
     narrow = resample(pcm, RATE, 8000)
     return g711.encode_ulaw(narrow) if audio_format == "audio/pcmu" else g711.encode_alaw(narrow)
 
@@ -495,12 +525,6 @@ def _decoded(audio: bytes, audio_format: str) -> bytes:
     if audio_format == "audio/pcm":
         return audio
     return g711.decode_ulaw(audio) if audio_format == "audio/pcmu" else g711.decode_alaw(audio)
-
-
-def _filled(detection: Fields | None) -> Fields | None:
-    if detection is None:
-        return None
-    return (_SEMANTIC_VAD if detection["type"] == "semantic_vad" else _SERVER_VAD) | detection
 
 
 def _merged(old: Fields, change: Fields) -> Fields:

@@ -96,7 +96,8 @@ def _modalities(value: Any) -> Any:
 
 
 def _ga_modalities(value: Any) -> Any:
-    return ["audio"] if isinstance(value, list) and "audio" in value else value
+    spoken = isinstance(value, list) and "audio" in value and all(each in ("text", "audio") for each in value)
+    return ["audio"] if spoken else value
 
 
 def _tools(value: Any) -> Any:
@@ -140,6 +141,7 @@ def _ga_conversation(value: Any) -> Any:
 
 
 _transcription = _only("model", "language", "prompt")
+_voice_live_transcription = _only("model", "language", "prompt", "custom_speech", "phrase_list")
 _noise_reduction = _only("type")
 _turn_detection = _only(
     *("type", "threshold", "prefix_padding_ms", "silence_duration_ms"),
@@ -184,7 +186,7 @@ _RESPONSE: tuple[_Rule, ...] = (
 )
 _OTHERWISE_IN_VOICE_LIVE = (
     *("voice", "tools", "tool_choice", "speed", "tracing", "turn_detection"),
-    *("input_audio_format", "output_audio_format"),
+    *("input_audio_format", "output_audio_format", "input_audio_transcription"),
 )
 _VOICE_LIVE: tuple[_Rule, ...] = (
     ("audio.output.format", "output_audio_format", _voice_live_output, _ga_format),
@@ -197,6 +199,7 @@ _VOICE_LIVE_SESSION: tuple[_Rule, ...] = (
     *(rule for rule in _SESSION if rule[1] not in _OTHERWISE_IN_VOICE_LIVE),
     *_VOICE_LIVE,
     ("audio.input.format", "input_audio_format", _voice_live_input, _ga_format),
+    ("audio.input.transcription", "input_audio_transcription", _voice_live_transcription, _as_is),
     ("audio.input.turn_detection", "turn_detection", _as_is, _as_is),
     ("parallel_tool_calls", "parallel_tool_calls", _as_is, _as_is),
     ("include", "include", _as_is, _as_is),
@@ -244,6 +247,15 @@ _ONLY_IN_VOICE_LIVE_RESPONSES = frozenset(
     "commit cancel_previous append_input_items input_items modalities voice output_audio_format temperature "
     "pre_generated_assistant_message reasoning_effort interim_response invoke_input".split()
 )
+_VOICE_LIVE_UNSET: Fields = {
+    "input_audio_sampling_rate": 24000,
+    "animation": None,
+    "input_audio_echo_cancellation": None,
+    "avatar": None,
+    "output_audio_timestamp_types": None,
+    "truncation_strategy": None,
+}
+"""What Voice Live's sessions have that GA's have not, until it is set."""
 _TEXT_AND_SOUND = ("input_text", "input_audio", "output_text", "output_audio", "text", "audio")
 _DATED = _Dialect(
     "dated (preview)",
@@ -366,7 +378,7 @@ def _nest(flat: Mapping[str, Any], rules: tuple[_Rule, ...]) -> Fields:
             for step in outer:
                 here = here.setdefault(step, {})
             here[last] = back(value)
-        elif name != "temperature":  # a dated setting that GA has given up; there is nothing to translate it to
+        else:
             nested[f"{name} (GA)" if name in in_ga else name] = value
     return nested
 
@@ -470,10 +482,9 @@ def from_voice_live(event: Mapping[str, Any]) -> Fields:
 def _from(dialect: _Dialect, event: Mapping[str, Any]) -> Fields:
     match event:
         case {"type": "session.update", "session": Mapping() as session}:
-            said = _without_rate(session) if dialect is _LIVE else session
-            return {**event, "session": {**_nest(said, dialect.session), "type": "realtime"}}
+            return {**event, "session": {**_nest(_kept(dialect, session), dialect.session), "type": "realtime"}}
         case {"type": "response.create", "response": Mapping() as response}:
-            nested = _nest(response, dialect.config)
+            nested = _nest(_kept(dialect, response), dialect.config)
             if isinstance(nested.get("input"), list):
                 nested["input"] = [_with_content_types(item, _GA_CONTENT_TYPES) for item in nested["input"]]
             return {**event, "response": nested}
@@ -483,15 +494,9 @@ def _from(dialect: _Dialect, event: Mapping[str, Any]) -> Fields:
             return dict(event)
 
 
-def _without_rate(session: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A session of Voice Live with the rate of what comes in where GA has it: in the format, if that is PCM."""
-    match session:
-        case {"input_audio_sampling_rate": int() as rate, **rest} if rest.get("input_audio_format", "pcm16") == "pcm16":
-            return {**rest, "input_audio_format": {"type": "audio/pcm", "rate": rate}}
-        case {"input_audio_sampling_rate": 8000, **rest}:  # G.711, which has no other
-            return rest
-        case _:
-            return session
+def _kept(dialect: _Dialect, settings: Mapping[str, Any]) -> Fields:
+    """*settings* without the one that GA has given up; of Voice Live's the emulator keeps all."""
+    return {name: value for name, value in settings.items() if dialect is _LIVE or name != "temperature"}
 
 
 def session_in_ga(session: Mapping[str, Any], dialect: SessionDialect = "preview") -> Fields:
@@ -516,11 +521,21 @@ def server_to_dated(event: Mapping[str, Any]) -> Fields | None:
 def server_to_voice_live(event: Mapping[str, Any]) -> Fields | None:
     """A GA server event as Voice Live says it; None where it has no such event."""
     said = _server_to(_LIVE, event)
+    if said is None:
+        return None
     for name in ("session", "response"):
-        if said and isinstance(said.get(name, {}).get("voice"), str):
-            said[name] |= {"voice": {"name": said[name]["voice"], "type": "openai"}}
-    if said and "session" in said:
-        said["session"] = {"input_audio_sampling_rate": 24000, "animation": None, "avatar": None} | said["session"]
+        if name in said:
+            voice = event[name]["audio"]["output"]["voice"]
+            said[name]["voice"] = {"name": voice, "type": "openai"} if isinstance(voice, str) else voice
+    if "session" in said:
+        own = {name: value for name, value in event["session"].items() if name in _ONLY_IN_VOICE_LIVE_SESSIONS}
+        said["session"] = {**_VOICE_LIVE_UNSET, **said["session"], **own}
+    if "response" in said:
+        said["response"] = {"temperature": None, **said["response"]}
+        if usage := said["response"].get("usage"):
+            thought = {"reasoning_tokens": 0, **usage["output_token_details"]}
+            said["response"]["usage"] = {**usage, "output_token_details": thought}
+    said.pop("obfuscation", None)
     return said
 
 

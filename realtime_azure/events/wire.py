@@ -212,13 +212,18 @@ def dump(event: ClientEvent) -> bytes:
     raise InvalidEvent(problem)
 
 
-def read_client_event(message: bytes) -> KnownClientEvent:
+def read_client_event(message: bytes, *, extra: bool = False) -> KnownClientEvent:
     """The client event in *message*, one JSON text, checked as the service does: for who emulates it.
 
-    Raises pydantic's `ValidationError`.
+    With *extra*, fields that GA does not have are kept. Raises pydantic's `ValidationError`.
     """
-    event: KnownClientEvent = _CLIENT.validate_json(message, extra="forbid")
+    event: KnownClientEvent = _CLIENT.validate_json(message, extra="allow" if extra else "forbid")
     return event
+
+
+def check_voice_live_event(message: bytes) -> None:
+    """Raises pydantic's `ValidationError` if *message*, in Voice Live's own words, is not what Voice Live takes."""
+    _voice_live().client.validate_json(message, extra="forbid")
 
 
 def checked(event: ClientEvent | Mapping[str, Any], *, extra: bool = False, voice_live: bool = False) -> ClientEvent:
