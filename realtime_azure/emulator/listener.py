@@ -43,7 +43,7 @@ from .faulty import FaultyStream
 from .handshake import NO_HANDSHAKE, Admitted, Door, asked_for, refused, signed
 from .memory import line
 from .refusals import Refused, check_voice_live, error_event
-from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, recorded_answer, tone
+from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn, recorded_answer, tone
 from .script import UnexpectedTurn
 from .service import LIFETIME, Cancel, Outcome, Respond, Service, Transcribe, encoded
 
@@ -394,10 +394,7 @@ class _Line:
             await self._finish(status, details)
 
     async def _answer(self, due: Respond) -> None:
-        rules, turn = self._rules, due.turn
-        if turn.speech_seconds and rules.transcriber is not None:
-            turn = replace(turn, transcript=await self._words(rules.transcriber, turn.audio))
-        saying = rules.responder(turn)
+        saying = self._rules.responder(await self._understood(due.turn))
         if not isinstance(saying, AsyncIterator):
             await self._say(due.answer, await saying)
             return
@@ -408,6 +405,16 @@ class _Line:
             if isinstance(saying, AsyncGenerator):
                 with CancelScope(shield=True):
                     await saying.aclose()
+
+    async def _understood(self, turn: Turn) -> Turn:
+        """*turn* with what was said in it, if that can be told; an answer needs no transcript."""
+        if not turn.speech_seconds or self._rules.transcriber is None:
+            return turn
+        try:
+            return replace(turn, transcript=await self._words(self._rules.transcriber, turn.audio))
+        except Exception:
+            logger.exception("the transcriber failed")
+            return turn
 
     async def _say(self, answer: Answer, said: Said) -> None:
         if isinstance(said, FunctionCall):
