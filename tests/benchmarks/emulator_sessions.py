@@ -73,7 +73,7 @@ async def speak(connection: Connection) -> None:
     while True:
         await connection.input_audio_buffer.append(piece)
         due += PERIOD
-        await anyio.sleep(due - time.monotonic())
+        await anyio.sleep(max(0.0, due - time.monotonic()))
 
 
 async def measure(count: int) -> None:
@@ -88,6 +88,7 @@ async def measure(count: int) -> None:
             return float(process.stdout.readline()) if process.stdout else math.nan
 
         lates: list[float] = []
+        used = math.nan
         began = time.monotonic() + count * 0.005
         async with anyio.create_task_group() as tasks:
             for _ in range(count):
