@@ -556,7 +556,21 @@ def _server_to(dialect: _Dialect, event: Mapping[str, Any]) -> Fields | None:
         said["response"] = {**response, "output": [_dated_item(item) for item in response["output"]]}
     if event["type"].startswith("response.content_part."):
         said.pop("content", None)
+    if isinstance(error := said.get("error"), Mapping) and "param" in error:
+        said["error"] = _error_in(dialect, error)
     return said
+
+
+def _error_in(dialect: _Dialect, error: Mapping[str, Any]) -> Fields:
+    """*error* about a setting, by the name that *dialect* has for it."""
+    param = str(error["param"])
+    where, _, path = param.partition(".")
+    for ga, name, *_ in {"session": dialect.session, "response": dialect.config}.get(where, ()):
+        if path == ga or path.startswith(f"{ga}."):
+            inside = "" if name.endswith("_format") else path.removeprefix(ga)  # a flat format is a word
+            own = f"{where}.{name}{inside}"
+            return {**error, "param": own, "message": error["message"].replace(f"'{param}'", f"'{own}'")}
+    return dict(error)
 
 
 def _dated_item(item: Mapping[str, Any]) -> Fields:

@@ -141,6 +141,23 @@ async def test_a_setting_that_there_is_not_is_refused_in_voice_lives_words(
     assert (refused.error.code, refused.error.param) == (code, param)
 
 
+@pytest.mark.parametrize(
+    ("session", "param"),
+    [
+        ({"turn_detection": {"type": "psychic"}}, "session.turn_detection.type"),
+        ({"input_audio_format": "mp3"}, "session.input_audio_format"),
+        ({"output_audio_format": "mp3"}, "session.output_audio_format"),
+    ],
+)
+async def test_a_value_that_there_is_not_is_refused_in_voice_lives_words(session: dict[str, Any], param: str) -> None:
+    async with connected() as connection:
+        await connection.send({"type": "session.update", "session": session}, extra=True)
+        (*_, refused) = await until(connection, SessionUpdated, ErrorEvent)
+    assert isinstance(refused, ErrorEvent)
+    assert (refused.error.code, refused.error.param) == ("invalid_value", param)
+    assert f"'{param}'" in (refused.error.message or "")
+
+
 @pytest.mark.parametrize("detection", ["server_vad", "azure_semantic_vad", "azure_semantic_vad_multilingual"])
 async def test_speech_at_16_khz_is_a_turn_of_its_length(detection: str) -> None:
     turns: list[Turn] = []
