@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -203,7 +203,8 @@ class Service:
             case SessionUpdate():
                 yield from self._update(made.session.model_dump(mode="json", exclude_unset=True))
             case ResponseCreate(response=config) if not self._transcribes:
-                yield from self._respond(config)
+                own = made.model_extra or {}
+                yield from self._respond(config, own.get("additional_instructions"))
             case ResponseCancel():
                 if self.answer is None:
                     raise Refused("response_cancel_not_active", "Cancellation failed: no active response found")
@@ -412,19 +413,24 @@ class Service:
 
     # Answering
 
-    def _respond(self, config: ResponseConfig | None) -> Iterator[Outcome]:
+    def _respond(self, config: ResponseConfig | None, more: str | None = None) -> Iterator[Outcome]:
+        """Answers as *config* says, with *more* instructions."""
+        config = config or ResponseConfig()
+        if self.answer is not None and (config.model_extra or {}).get("cancel_previous"):
+            yield Cancel("client_cancelled")
         if self.answer is not None:
             raise Refused(
                 "conversation_already_has_active_response",
                 f"Conversation already has an active response in progress: {self.answer.id}. Wait until the response "
                 "is finished before creating a new one.",
             )
-        config = config or ResponseConfig()
         check(_dumped(config), "response", self._values)
         outside = config.conversation == "none"
         output = _merged(self.session["audio"]["output"], _dumped(config.audio and config.audio.output))
         form = output["format"]
         turn = self._turn(config, self.items if config.input is None else self._input(config.input))
+        if more:
+            turn = replace(turn, instructions=f"{turn.instructions}\n\n{more}")
         self.answer = Answer(
             spoken="audio" in (config.output_modalities or self.session["output_modalities"]),
             audio_output={"format": form, "voice": output["voice"]},

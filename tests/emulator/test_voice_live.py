@@ -15,7 +15,14 @@ from realtime_azure import Connection, connect
 from realtime_azure.audio import pcm, wav
 from realtime_azure.audio.resample import resample
 from realtime_azure.emulator import Reply, Turn, serve
-from realtime_azure.events import ErrorEvent, ResponseDone, ResponseOutputAudioDelta, ServerEvent, SessionUpdated
+from realtime_azure.events import (
+    ErrorEvent,
+    ResponseCreated,
+    ResponseDone,
+    ResponseOutputAudioDelta,
+    ServerEvent,
+    SessionUpdated,
+)
 from realtime_azure.events.voice_live import VoiceLiveConfig, VoiceLiveSession
 
 pytestmark = pytest.mark.anyio
@@ -57,14 +64,14 @@ EVERYTHING: dict[str, Any] = {
 
 
 @asynccontextmanager
-async def connected(turns: list[Turn] | None = None) -> AsyncGenerator[Connection]:
+async def connected(turns: list[Turn] | None = None, pace: float = math.inf) -> AsyncGenerator[Connection]:
     async def responder(turn: Turn) -> Reply:
         if turns is not None:
             turns.append(turn)
         return Reply("Paris.", audio=SOUND)
 
     async with (
-        serve(responder=responder, pace=math.inf) as emulator,
+        serve(responder=responder, pace=pace) as emulator,
         connect(
             f"{emulator.url}/voice-live", deployment="any", api_version="2026-07-15", api_key=emulator.api_key
         ) as connection,
@@ -162,7 +169,8 @@ async def test_a_value_that_there_is_not_is_refused_in_voice_lives_words(session
 async def test_speech_at_16_khz_is_a_turn_of_its_length(detection: str) -> None:
     turns: list[Turn] = []
     async with connected(turns) as connection:
-        await updated(connection, {"input_audio_sampling_rate": 16000, "turn_detection": {"type": detection}})
+        await updated(connection, {"turn_detection": {"type": detection}})
+        await updated(connection, {"input_audio_sampling_rate": 16000})
         for piece in pcm.chunks(resample(QUESTION, 24000, 16000), 100, 16000):
             await connection.input_audio_buffer.append(piece)
         await until(connection, ResponseDone, ErrorEvent)
@@ -189,8 +197,21 @@ async def test_an_answer_says_whose_voice_it_has() -> None:
     assert done.response.voice == EVERYTHING["voice"]
 
 
+async def test_a_response_may_cancel_the_one_before_it() -> None:
+    async with connected(pace=0.01) as connection:
+        await connection.response.create()
+        await until(connection, ResponseOutputAudioDelta, ErrorEvent)
+        await connection.send({"type": "response.create", "response": {"cancel_previous": True}})
+        events = await until(connection, ResponseCreated, ErrorEvent)
+    (done,) = [event for event in events if isinstance(event, ResponseDone)]
+    assert done.response.status == "cancelled"
+    assert isinstance(events[-1], ResponseCreated)
+
+
 async def test_settings_of_one_response_are_taken() -> None:
-    async with connected() as connection:
+    turns: list[Turn] = []
+    async with connected(turns) as connection:
+        await updated(connection, {"instructions": "Be brief."})
         await connection.send(
             {
                 "type": "response.create",
@@ -202,3 +223,4 @@ async def test_settings_of_one_response_are_taken() -> None:
     assert isinstance(done, ResponseDone)
     assert done.response.conversation_id is None
     assert done.response.modalities == ["text"]
+    assert [turn.instructions for turn in turns] == ["Be brief.\n\nIn French."]
