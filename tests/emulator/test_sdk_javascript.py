@@ -40,7 +40,7 @@ def script(request: pytest.FixtureRequest) -> Path:
     (folder / "package.json").write_text('{"private": true}')
     if {name: installed(folder, name) for name in PACKAGES} != PACKAGES:
         wanted = [f"{name}@{version}" for name, version in PACKAGES.items()]
-        command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", *wanted]
+        command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--fetch-retries=0", *wanted]
         try:
             subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=60)
         except (subprocess.SubprocessError, OSError) as exc:
