@@ -505,6 +505,8 @@ def session_in_ga(session: Mapping[str, Any], dialect: SessionDialect = "preview
     known = {name for _, name, *_ in rules}
     said = {name: value for name, value in session.items() if name in known}
     nested: Fields = {**_nest(said, rules), "type": "realtime"}
+    if "audio" in (nested.get("output_modalities") or ()):  # what else there is, an avatar, GA has no word for
+        nested["output_modalities"] = ["audio"]
     match session:
         case {"input_audio_format": "pcm16", "input_audio_sampling_rate": int() as rate}:
             nested["audio"]["input"]["format"] = {"type": "audio/pcm", "rate": rate}
