@@ -132,7 +132,7 @@ async def _serve(options: argparse.Namespace) -> None:
                 print(f"  export {line}")
             sys.stdout.flush()
             try:
-                await anyio.sleep_forever()
+                await log.broken.wait()
             finally:
                 log.close()
 
@@ -182,12 +182,20 @@ class _Log:
         self._quiet = quiet
         self._traffic = Traffic()
         self._began = monotonic()
+        self.broken = anyio.Event()
+        """Set when nobody reads what is printed."""
 
     def __call__(self, seen: Seen) -> None:
-        if not self._quiet:
+        if self._quiet or self.broken.is_set():
+            return
+        try:
             self._print(self._traffic.rows(monotonic() - self._began, seen))
+        except BrokenPipeError:  # not here, where it would end one client's connection
+            self.broken.set()
 
     def close(self) -> None:
+        if self.broken.is_set():
+            raise BrokenPipeError
         self._print(self._traffic.close())
 
     def _print(self, rows: Iterator[str]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import math
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -42,9 +44,17 @@ def _add_record(commands: Any) -> None:
     parser.set_defaults(run=listening(_record))
 
 
+def _tell() -> None:
+    """What becomes of connections is printed as it happens."""
+    told = logging.getLogger("realtime_azure.testing")
+    told.setLevel(logging.INFO)
+    told.addHandler(logging.StreamHandler(sys.stdout))
+
+
 async def _record(options: argparse.Namespace) -> None:
     from ..testing import recording_proxy  # noqa: PLC0415 - only these two commands need it
 
+    _tell()
     if not options.file.parent.is_dir():
         raise ConfigurationError(f"{options.file}: there is no folder {options.file.parent}")
     sound: Literal["kept", "shortened"] = "kept" if options.keep_sound else "shortened"
@@ -90,6 +100,7 @@ async def _replay(options: argparse.Namespace) -> int:
         raise ConfigurationError(str(exc)) from exc
     if options.against:
         return await _compare(options, cassette)
+    _tell()
     async with replayed(cassette, strict=options.strict, pace=options.pace, port=options.port) as replay:
         said = sum(message.direction == "received" for message in cassette.messages)
         print(f"{options.file} ({said} events of the service) is played at {replay.url} (Ctrl-C ends it)")

@@ -200,7 +200,8 @@ def response(status: int, fields: object) -> Response:
     """*fields* as JSON, if there are any."""
     body = b"" if fields is None else to_json(fields)
     headers = Headers({"Content-Type": "application/json", "Content-Length": str(len(body)), "Connection": "close"})
-    return Response(status, HTTPStatus(status).phrase, headers, body)
+    phrases = {known.value: known.phrase for known in HTTPStatus}
+    return Response(status, phrases.get(status, "Refused"), headers, body)
 
 
 def asked_for(request: Request) -> tuple[str, ...]:

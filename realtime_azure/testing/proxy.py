@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
@@ -23,6 +24,8 @@ from ..emulator.handshake import refused, signed
 from ..endpoint import DEPLOYMENT_VARIABLES, VERSION_VARIABLES, VOICE_LIVE_VARIABLES, Endpoint
 from ..errors import ConfigurationError, ConnectError, ConnectionClosed, ConnectionLost, RealtimeError, Refusal
 from .cassettes import Direction, Recorder, recording
+
+logger = logging.getLogger("realtime_azure.testing")
 
 
 @dataclass
@@ -86,6 +89,7 @@ class _Way:
                 await self._record(stream, protocol, request)
             except (ConnectError, ConfigurationError) as exc:
                 self.proxy.failures.append(exc)
+                logger.warning("a connection was refused: %s", exc)
                 status, code = getattr(exc, "status", None) or 502, getattr(exc, "code", None) or "ProxyFailed"
                 refusal = Refusal(status, code=code, message=str(exc))
                 await answer_request(stream, protocol, signed(refused(refusal)))
@@ -118,7 +122,9 @@ class _Way:
             except OSError as exc:
                 raise ConfigurationError(f"{file}: {exc.strerror or exc}") from exc
             self.proxy.cassettes.append(file)
+            logger.info("a connection is written to %s", file)
             yield recorder
+            logger.info("%s is complete", file)
 
 
 def _asked(url: str) -> tuple[str, dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterator, Mapping
@@ -26,6 +27,9 @@ from .sequences import in_outline
 
 _IDS = frozenset(("event_id", "id", "item_id", "previous_item_id", "call_id", "response_id"))
 _APPEND = "input_audio_buffer.append"
+
+
+logger = logging.getLogger("realtime_azure.testing")
 
 
 class CassetteMismatch(AssertionError):
@@ -240,6 +244,7 @@ class _Player:
                 self._playback.heard(message)
             except CassetteMismatch as mismatch:
                 self._replay.mismatches.append(mismatch)
+                logger.warning("%s", mismatch)
                 error = {"type": "invalid_request_error", "code": "cassette_mismatch", "message": str(mismatch)}
                 with suppress(BrokenResourceError):
                     await self._websocket.send(json.dumps(event("error", error=error)).encode())
@@ -257,6 +262,7 @@ class _Player:
         if self._playback.done and not self._over:  # sound may still come
             self._over = True
             self._replay.played += 1
+            logger.info("played to the end")
             code = self._replay.cassette.close_code
             if code is not None and code != 1006:
                 self._close(code, self._replay.cassette.close_reason)

@@ -126,7 +126,11 @@ def test_a_session_is_recorded_and_played_again(
         )
         assert ask(recording_it.url) == 0
         assert ask(recording_it.url) == 0
-        assert recording_it.end() == (0, "stopped\n", "")
+        code, said, complaints = recording_it.end()
+        assert (code, complaints) == (0, "")
+        files = [path, tmp_path / "session-2.jsonl"]
+        told = [f"a connection is written to {file}\n{file} is complete\n" for file in files]
+        assert said == "".join([*told, "stopped\n"])
     first = capsys.readouterr().out
     assert service.exports["AZURE_OPENAI_API_KEY"] not in path.read_text("utf-8")
     assert Cassette.read(path).messages[-1].type == "response.done"
@@ -138,7 +142,7 @@ def test_a_session_is_recorded_and_played_again(
         assert replaying.exports["AZURE_OPENAI_API_KEY"] == "any"
         assert ask(replaying.url) == 0
         assert ask(replaying.url) == 0
-        assert replaying.end(signal.SIGTERM) == (0, "stopped\n", "")
+        assert replaying.end(signal.SIGTERM) == (0, "played to the end\n" * 2 + "stopped\n", "")
     assert capsys.readouterr().out.count("emulator") == first.count("emulator") > 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,16 @@ async def test_an_assistant(realtime_emulator):
 
 def test_a_users_test_runs_on_both_loops(project: pytest.Pytester) -> None:
     passed(project, ASSISTANT, 2)
+
+
+def test_the_readmes_test_runs_and_is_short(project: pytest.Pytester) -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    (source,) = [
+        block for block in re.findall(r"^```python\n(.*?)^```$", readme, re.MULTILINE | re.DOTALL) if "pytest" in block
+    ]
+    assert len([line for line in source.splitlines() if line.strip()]) <= 25
+    (project.path / "audio_samples").symlink_to(ROOT / "audio_samples")
+    passed(project, source, 2)
 
 
 def test_a_project_may_choose_its_loop(project: pytest.Pytester) -> None:
