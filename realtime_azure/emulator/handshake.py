@@ -13,6 +13,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic_core import to_json
@@ -22,6 +23,7 @@ from websockets.http11 import Request, Response
 from .._handshake import MAX_HEADERS
 from ..endpoint import Dialect
 from ..errors import Refusal
+from .answer import Fields
 
 BAD_KEY = Refusal(
     401,
@@ -68,11 +70,7 @@ NO_DEPLOYMENT = Refusal(
 )
 BAD_VERSION = Refusal(400, code="BadRequest", message="API version not supported")
 NO_HANDSHAKE = Refusal(400, code="BadRequest", message="This is for websockets: the request is no handshake of one.")
-NOT_YET = Refusal(
-    400,
-    code="OperationNotSupported",
-    message="The emulator has no calls (call_id=) yet.",
-)
+NO_SUCH_CALL = Refusal(404, code="call_id_not_found", message="No call with this id (call_id=) goes on.")
 TOO_MANY = Refusal(
     429,
     headers={"retry-after-ms": "100", "retry-after": "1"},
@@ -109,9 +107,7 @@ REFUSALS = {
 
 _DIALECTS: dict[str, Dialect] = {
     "/openai/realtime": "preview",
-    "/openai/models": "preview",
     "/openai/v1/realtime": "ga",
-    "/openai/v1/models": "ga",
     "/voice-live/realtime": "voice-live",
 }
 _COMMON = (
@@ -124,45 +120,55 @@ _COMMON = (
     "connection",
     "content-",
     "sec-websocket-",
+    "x-stainless-",
+    "openai-",
 )
 
 
 @dataclass(frozen=True)
 class Admitted:
-    """Who may come in: to a session with *deployment*, in the words of *dialect*; or one of *transcription*."""
+    """Who may come in: to a session with *deployment*, in the words of *dialect*; or one of *transcription*.
+
+    *settings* are those of a call, which has a session already."""
 
     deployment: str
     dialect: Dialect
     transcription: bool = False
+    settings: Fields = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True)
 class Door:
-    """What is asked of whoever comes: *api_key*, and one of *deployments*, if any are named."""
+    """What is asked of whoever comes: *api_key*, and one of *deployments*, if any are named. *calls* go on: their
+    sessions' settings by call id."""
 
     api_key: str = field(repr=False)
     deployments: Collection[str] = ()
+    calls: dict[str, Fields] = field(default_factory=dict[str, Fields])
 
-    def examine(self, request: Request) -> Admitted | Refusal | Response:
-        """The session that *request* is let in to, a refusal of it, or the answer to something else (the models)."""
-        path, query = _target(request.path)
+    def has(self, deployment: str) -> bool:
+        return not self.deployments or deployment in self.deployments
+
+    def examine(self, request: Request) -> Admitted | Refusal:
+        """The session that *request* is let in to, or a refusal of it."""
+        path, query = target_of(request.path)
         dialect = _DIALECTS.get(path)
         if dialect is None or (dialect != "ga" and "api-version" not in query):
             return NO_SUCH_PATH
-        if (refused := self._refused(request.headers)) is not None:
+        if (refused := self.refusal_of(request.headers)) is not None:
             return refused
-        if path.endswith("/models"):
-            models = [{"id": name, "object": "model"} for name in self.deployments]
-            return response(200, {"object": "list", "data": models})
         deployment = query.get("deployment") or query.get("model")
         if query.get("intent") == "transcription" and dialect == "ga":
             return Admitted(deployment or "", dialect, transcription=True)
+        if "call_id" in query and dialect == "ga":
+            call = self.calls.get(query["call_id"])
+            return NO_SUCH_CALL if call is None else _admitted_to(call)
         if not deployment:
-            return NOT_YET if {"intent", "call_id"} & set(query) else NO_DEPLOYMENT
-        known = not self.deployments or deployment in self.deployments
-        return Admitted(deployment, dialect) if known else NO_SUCH_DEPLOYMENT
+            return NO_DEPLOYMENT
+        return Admitted(deployment, dialect) if self.has(deployment) else NO_SUCH_DEPLOYMENT
 
-    def _refused(self, headers: Headers) -> Refusal | None:
+    def refusal_of(self, headers: Headers) -> Refusal | None:
+        """A refusal of whoever brings these *headers*, unless they have the key."""
         own = [name for name, _ in headers.raw_items() if not name.lower().startswith(_COMMON)]
         if len(own) > MAX_HEADERS:
             return TOO_MANY_HEADERS
@@ -178,7 +184,11 @@ class Door:
         return BAD_TOKEN if tokens else BAD_KEY
 
 
-def _target(target: str) -> tuple[str, dict[str, str]]:
+def _admitted_to(call: Fields) -> Admitted:
+    return Admitted(call.get("model") or "", "ga", call.get("type") == "transcription", call)
+
+
+def target_of(target: str) -> tuple[str, dict[str, str]]:
     """The path and the query of a request's *target*; what is no URL has neither."""
     try:
         url = urlsplit(target)

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from anyio import (
@@ -41,9 +42,12 @@ from .clock import Clock
 from .faults import Fault, Faults, Trouble
 from .faulty import FaultyStream
 from .handshake import NO_HANDSHAKE, Admitted, Door, asked_for, refused, signed
+from .http import HttpLine, listen
 from .memory import line
 from .refusals import Refused, check_voice_live, error_event
 from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn, recorded_answer, tone
+from .rest import Rest
+from .rest.realtime import configure
 from .script import UnexpectedTurn
 from .service import LIFETIME, Cancel, Outcome, Respond, Service, Transcribe, encoded
 
@@ -218,9 +222,16 @@ class _Rules:
         finally:
             await abandon(stream)
 
-    async def _accept(self, stream: ByteStream, patience: CancelScope) -> _Line | None:
+    @cached_property
+    def rest(self) -> Rest:
+        return Rest(self)
+
+    async def _accept(self, stream: ByteStream, patience: CancelScope) -> _Line | HttpLine | None:
         try:
-            protocol, request = await receive_request(stream)
+            asking = await listen(stream, self.rest.answer)
+            if isinstance(asking, HttpLine):
+                return asking
+            protocol, request = await receive_request(asking)
         except InvalidMessage:
             await stream.send(signed(refused(NO_HANDSHAKE)).serialize())
             return None
@@ -237,8 +248,6 @@ class _Rules:
                 answer = protocol.accept(request)
                 if answer.status_code != 101:
                     answer = refused(replace(NO_HANDSHAKE, status=answer.status_code))
-            case _:
-                answer = said
         skew = trouble.lasting("clock_skew") or 0.0
         websocket = await answer_request(stream, protocol, signed(answer, skew), lambda s: FaultyStream(s, trouble))
         if websocket is None or not isinstance(said, Admitted):
@@ -251,12 +260,13 @@ class _Rules:
             rate_limits=self.rate_limits,
             now=lambda: self.clock.now() + skew,
         )
+        configure(service, said.settings)
         if (watch := self.watch) is not None:
             number = trouble.number
             websocket.watch = lambda way, message: watch(Seen(number, way == "received", message))
         return _Line(self, websocket, service, said.dialect, trouble)
 
-    def _meet(self, request: Request) -> tuple[Trouble, Admitted | Refusal | Response]:
+    def _meet(self, request: Request) -> tuple[Trouble, Admitted | Refusal]:
         """What *request* meets at the door, and on the way."""
         try:
             met = self.faults.strike(asked_for(request))
