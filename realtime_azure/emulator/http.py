@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
 from http import HTTPStatus
 
@@ -100,7 +100,7 @@ class HttpLine:
         with CancelScope() as scope:
             async with service_group() as tasks:
                 tasks.start_soon(self._watch, scope)
-                await self._tell(await self._answer(asked))
+                await self._tell(await self._answer(asked), bodiless=asked.method == "HEAD")
         if scope.cancelled_caught:
             raise EndOfStream
 
@@ -143,19 +143,16 @@ class HttpLine:
             self._h11.receive_data(received)
         return event
 
-    async def _tell(self, answer: Answered) -> None:
+    async def _tell(self, answer: Answered, *, bodiless: bool) -> None:
         if answer.rest is None:
-            await self._send(*_whole(answer))
+            head, *rest = _whole(answer)
+            await self._send(head, *(rest[1:] if bodiless else rest))
             return
         async with aclosing(answer.rest) as pieces:
-            head = _head(answer)
-            await self._send(head, *([h11.Data(data=answer.body)] if answer.body else []))
-            await self._tell_on(pieces)
+            await self._send(_head(answer), h11.Data(data=answer.body))
+            async for piece in pieces:
+                await self._send(h11.Data(data=piece))
         await self._send(h11.EndOfMessage())
-
-    async def _tell_on(self, pieces: AsyncGenerator[bytes]) -> None:
-        async for piece in pieces:
-            await self._send(h11.Data(data=piece))
 
     async def _refuse(self, wrong: Wrong) -> None:
         """The last answer: what else comes, nobody reads."""
