@@ -8,6 +8,9 @@ It checks the key and the deployment, finds the end of speech in the audio it is
 transcript in the service's own order of events, in both URL forms and dialects. What it answers comes from a
 responder, an async function from a `Turn` to a `Reply`, which you can bring. Its session and its answers say that
 they are the emulator's.
+
+On the same port it answers what else a deployment is asked over HTTP: chat and other completions, embeddings, audio,
+images, responses, files, models, ephemeral tokens and calls, in both forms of the URL and out of the same responder.
 """
 
 from .clock import Clock, VirtualClock

@@ -19,7 +19,7 @@ from websockets.http11 import Request
 
 from ...errors import Refusal
 from ..handshake import BAD_VERSION, NO_HANDSHAKE
-from . import chat, completions, embeddings, files, images, realtime, responses, sound
+from . import chat, completions, embeddings, files, images, models, realtime, responses, sound
 from .exchange import Answered, Asked, Denied, House, Memory, Question, Wrong, refusing
 
 __all__ = ["Answered", "Asked", "House", "Rest"]
@@ -40,8 +40,8 @@ _ROUTES: dict[str, tuple[_Place, dict[str, _Verb]]] = {
     "images/edits": ("deployment", {"POST": images.edits}),
     "responses": ("resource", {"POST": responses.create}),
     "responses/{}": ("resource", {"GET": responses.retrieve, "DELETE": responses.delete}),
-    "models": ("resource", {"GET": files.models}),
-    "models/{}": ("resource", {"GET": files.model}),
+    "models": ("resource", {"GET": models.listing}),
+    "models/{}": ("resource", {"GET": models.retrieve}),
     "files": ("resource", {"GET": files.listing, "POST": files.upload}),
     "files/{}": ("resource", {"GET": files.retrieve, "DELETE": files.delete}),
     "files/{}/content": ("resource", {"GET": files.content}),

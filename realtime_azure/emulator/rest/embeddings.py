@@ -8,6 +8,7 @@ import struct
 from typing import Literal
 
 import pybase64
+from anyio.lowlevel import checkpoint
 from pydantic import Field
 
 from .exchange import Answered, ModelBody, Question, answered
@@ -42,6 +43,7 @@ async def create(question: Question) -> Answered:
     body = question.read(_Embeddings)
     made: list[str | list[float]] = []
     for text in body.texts():
+        await checkpoint()  # there may be two thousand
         numbers = vector(text, body.dimensions)
         packed = struct.pack(f"<{len(numbers)}f", *numbers)
         made.append(list(numbers) if body.encoding_format == "float" else pybase64.b64encode(packed).decode())

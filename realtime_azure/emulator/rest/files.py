@@ -1,4 +1,4 @@
-"""Files, kept for as long as the emulator runs, and the models, which are its deployments."""
+"""Files, kept for as long as the emulator runs."""
 
 from __future__ import annotations
 
@@ -67,22 +67,3 @@ def _found(question: Question) -> tuple[Fields, bytes]:
     if found is None:
         raise Wrong(404, "not_found", f"No such File object: {file_id}", "id")
     return found
-
-
-async def models(question: Question) -> Answered:
-    """Where any deployment will do, none is listed."""
-    return answered({"object": "list", "data": [_model(name) for name in question.house.door.deployments]})
-
-
-async def model(question: Question) -> Answered:
-    (name,) = question.names
-    if not question.house.door.has(name):
-        raise Wrong(404, "model_not_found", f"The model '{name}' does not exist", "model")
-    return answered(_model(name))
-
-
-def _model(name: str) -> Fields:
-    return {"id": name, "object": "model", "created": _STARTED, "owned_by": "emulator"}
-
-
-_STARTED = int(time.time())
