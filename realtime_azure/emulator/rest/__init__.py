@@ -12,6 +12,7 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from email.utils import formatdate
 from typing import Literal
 from urllib.parse import unquote
 
@@ -106,7 +107,8 @@ class Rest:
             logger.exception("a request could not be answered")
             said = "The emulator had an error while processing your request; its log says which."
             made = Wrong(500, "InternalServerError", said, kind="server_error").answered()
-        signature = {"apim-request-id": str(uuid.uuid4()), "x-request-id": str(uuid.uuid4()), "x-ms-region": "emulator"}
+        signature = {"date": formatdate(usegmt=True), "x-ms-region": "emulator"}
+        signature |= {name: str(uuid.uuid4()) for name in ("apim-request-id", "x-request-id")}
         return replace(made, headers={**signature, **question.headers, **made.headers})
 
     async def _answer(self, question: Question) -> Answered:
