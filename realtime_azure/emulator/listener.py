@@ -27,7 +27,7 @@ from anyio.abc import ByteStream, SocketAttribute, TaskGroup
 from anyio.streams.tls import TLSStream
 from pydantic_core import from_json, to_json
 from websockets.exceptions import InvalidHandshake, InvalidMessage
-from websockets.http11 import Request, Response
+from websockets.http11 import Request
 
 from .._tasks import service_group
 from .._websocket import WebSocket, abandon, answer_request, receive_request
