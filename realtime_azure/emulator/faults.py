@@ -216,6 +216,15 @@ class Faults:
         *asked* is what its URL asks for; raises `ConfigurationError` for what is no fault.
         """
         wanted = [Fault.parse(text) for text in asked]
+        if (refusal := self.refusal(asked)) is not None:
+            return refusal
+        taken = [each.take() for each in self._counted if each.fault.kind != "refuse"]
+        wanted = [fault for fault in wanted if fault.times is None or self._asked[asked] <= fault.times]
+        return Trouble([fault for fault in taken if fault] + wanted, self.seed, self._connections)
+
+    def refusal(self, asked: tuple[str, ...] = ()) -> Refusal | None:
+        """What the next request is refused with, if it is; raises as `strike` does."""
+        wanted = [Fault.parse(text) for text in asked]
         self._connections += 1
         self._asked[asked] += 1
         for each in self._counted:
@@ -224,9 +233,7 @@ class Faults:
         for fault in wanted:
             if fault.kind == "refuse" and self._asked[asked] <= (fault.times or 1):
                 return self._refuse(fault)
-        taken = [each.take() for each in self._counted if each.fault.kind != "refuse"]
-        wanted = [fault for fault in wanted if fault.times is None or self._asked[asked] <= fault.times]
-        return Trouble([fault for fault in taken if fault] + wanted, self.seed, self._connections)
+        return None
 
     def _refuse(self, fault: Fault) -> Refusal:
         logger.info("connection %d: %s", self._connections, fault)

@@ -214,9 +214,9 @@ def response(status: int, fields: object) -> Response:
     return Response(status, phrases.get(status, "Refused"), headers, body)
 
 
-def asked_for(request: Request) -> tuple[str, ...]:
-    """The faults that *request* asks for in its URL (`fault=`)."""
-    return tuple(parse_qs(request.path.partition("?")[2]).get("fault", ()))
+def asked_for(target: str) -> tuple[str, ...]:
+    """The faults that a request to *target*, its path and query, asks for (`fault=`)."""
+    return tuple(parse_qs(target.partition("?")[2]).get("fault", ()))
 
 
 def signed(answer: Response, skew: float = 0.0) -> Response:

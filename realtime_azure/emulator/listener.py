@@ -97,7 +97,7 @@ class Emulator:
         return self._rules.faults.seed
 
     def refuse(self, *refusals: Refusal) -> None:
-        """Refuses the next handshakes so, one each; see `realtime_azure.emulator.REFUSALS`. Then it accepts again."""
+        """Refuses the next handshakes and requests so, one each (`REFUSALS` has what Azure says); then it accepts."""
         self._rules.refusals.extend(refusals)
 
     def faults(self, *faults: Fault | str) -> AbstractContextManager[None]:
@@ -269,7 +269,7 @@ class _Rules:
     def _meet(self, request: Request) -> tuple[Trouble, Admitted | Refusal]:
         """What *request* meets at the door, and on the way."""
         try:
-            met = self.faults.strike(asked_for(request))
+            met = self.faults.strike(asked_for(request.path))
         except ConfigurationError as exc:
             return Trouble(), replace(NO_HANDSHAKE, message=str(exc))
         if isinstance(met, Refusal):

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from anyio import to_thread
+from anyio import fail_after, to_thread
 from openai import (
     APIError,
     APIStatusError,
@@ -956,3 +956,16 @@ async def test_a_stream_ends_with_done_on_the_wire(emulator: Emulator) -> None:
     assert all(event.startswith("data: {") for event in events[:-2])
     assert typed.text.startswith('event: response.created\ndata: {"type":"response.created"')
     assert "[DONE]" not in typed.text
+
+
+async def test_a_request_may_ask_to_be_refused_as_a_handshake_may() -> None:
+    with fail_after(10):
+        async with serve(faults=["refuse=403"]) as emulator, httpx2.AsyncClient() as client:
+
+            async def models(query: str) -> int:
+                url = f"{emulator.url}/openai/v1/models{query}"
+                return (await client.get(url, headers={"api-key": emulator.api_key})).status_code
+
+            assert [await models("") for _ in range(2)] == [403, 200]
+            assert [await models("?fault=refuse=429*2") for _ in range(3)] == [429, 429, 200]
+            assert await models("?fault=dorp") == 400

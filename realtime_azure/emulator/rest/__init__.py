@@ -18,8 +18,8 @@ from urllib.parse import unquote
 
 from websockets.http11 import Request
 
-from ...errors import Refusal
-from ..handshake import BAD_VERSION, NO_HANDSHAKE
+from ...errors import ConfigurationError, Refusal
+from ..handshake import BAD_VERSION, NO_HANDSHAKE, asked_for
 from . import chat, completions, embeddings, files, images, models, realtime, responses, sound
 from .exchange import Answered, Asked, Denied, House, Memory, Question, Wrong, refusing
 
@@ -115,6 +115,12 @@ class Rest:
         asked, door = question.asked, self._house.door
         if self._house.refusals:
             raise Denied(self._house.refusals.popleft())
+        try:
+            refused = self._house.faults.refusal(asked_for(asked.target))
+        except ConfigurationError as exc:
+            raise Wrong(400, "BadRequest", str(exc)) from exc
+        if refused is not None:
+            raise Denied(refused)
         found = _find(asked.path)
         if found is None or (found.place != "v1" and not asked.query.get("api-version")):
             said = door.examine(Request(asked.target, asked.headers))

@@ -21,6 +21,7 @@ from websockets.datastructures import Headers
 
 from ...errors import Refusal
 from ..answer import Fields
+from ..faults import Faults
 from ..handshake import NO_SUCH_DEPLOYMENT, Door, refused, target_of
 from ..responder import Responder, Speaker, Transcriber
 
@@ -40,6 +41,8 @@ class House(Protocol):
     def door(self) -> Door: ...
     @property
     def refusals(self) -> deque[Refusal]: ...
+    @property
+    def faults(self) -> Faults: ...
     @property
     def responder(self) -> Responder: ...
     @property
