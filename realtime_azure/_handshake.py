@@ -7,7 +7,6 @@ import ssl
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from inspect import isawaitable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,7 +21,7 @@ from ._proxy import Proxy
 from ._reason import reason_of
 from ._version import __version__
 from ._websocket import WebSocket, abandon, open_client
-from .auth import BearerToken, Credential
+from .auth import Credential, renew, sign
 from .backoff import Backoff, may_help
 from .errors import (
     AuthenticationError,
@@ -32,7 +31,6 @@ from .errors import (
     ConnectTimeout,
     CredentialError,
     HandshakeError,
-    RealtimeError,
     Refusal,
     Unreachable,
     request_id_of,
@@ -112,7 +110,7 @@ class Opening:
         self._client_request_id = None
         with move_on_after(limit):
             self._waiting_for, self._signed = "the credential", False
-            signed = await self._headers()
+            signed = await sign(self.signer)
             try:
                 return await self._handshake(signed)
             except AuthenticationError as exc:
@@ -130,25 +128,9 @@ class Opening:
         """Other headers to sign in with, after a 401; None if the credential has no others."""
         self._waiting_for, self._signed = "the credential, asked for another token,", False
         try:
-            if isinstance(self.signer, BearerToken):
-                return await self.signer.renewed(signed, refused.headers.get("www-authenticate"))
-            again = await self._headers()
+            return await renew(self.signer, signed, refused.headers.get("www-authenticate"))
         except CredentialError as exc:
             raise refused from exc
-        return again if again != signed else None
-
-    async def _headers(self) -> Mapping[str, str]:
-        """What the credential signs in with; whatever it raises is a `CredentialError`."""
-        try:
-            given: Any = self.signer.headers()
-            given = await given if isawaitable(given) else None
-        except RealtimeError:
-            raise
-        except Exception as exc:
-            raise CredentialError(f"the credential gave no headers: {type(exc).__name__}") from exc
-        if not isinstance(given, Mapping):
-            raise ConfigurationError("credential: its headers() has to be async, and to give a mapping")
-        return fit_to_sign(given)
 
     async def _handshake(self, signed: Mapping[str, str]) -> Opened:
         client_request_id = str(uuid.uuid4())
@@ -238,17 +220,6 @@ def _lower(response: Response) -> dict[str, str]:
         known = fields.get(name.lower())
         fields[name.lower()] = value if known is None else f"{known}, {value}"
     return fields
-
-
-def fit_to_sign(headers: Mapping[Any, Any]) -> Mapping[str, str]:
-    """*headers* of a credential, if they can be sent. Raises `ConfigurationError`, which never shows a value."""
-    for name, value in headers.items():
-        if not (isinstance(name, str) and isinstance(value, str)):
-            raise ConfigurationError(f"credential: its header {name!r} is not text")
-        # The error that websockets has for this shows the value.
-        if not all(text.isascii() and text.isprintable() for text in (name, value)) or not name:
-            raise ConfigurationError(f"credential: its header {name!r} has a line break or a character outside ASCII")
-    return headers
 
 
 def fit_subprotocols(names: Sequence[Any]) -> tuple[str, ...]:

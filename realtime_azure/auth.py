@@ -21,7 +21,7 @@ from weakref import WeakValueDictionary
 from anyio import CapacityLimiter, Lock, to_thread
 from anyio.lowlevel import RunVar, current_token
 
-from .errors import ConfigurationError, CredentialError
+from .errors import ConfigurationError, CredentialError, RealtimeError
 
 DEFAULT_SCOPE = "https://cognitiveservices.azure.com/.default"
 """What a token is asked for; `https://ai.azure.com/.default`, the newer name, does as well (pass it as `scope=`)."""
@@ -272,6 +272,37 @@ def _said_of(error: BaseException | None, source: object) -> tuple[str, str]:
         cause = cause.__cause__ or cause.__context__
     # A chain of credentials does not say that it was trio on which one of them failed.
     return said, _ON_TRIO if str(getattr(source, "__module__", "")).startswith("azure.identity.aio") else _SIGN_IN
+
+
+async def sign(credential: Credential) -> Mapping[str, str]:
+    """The headers that *credential* signs in with; whatever it raises is a `CredentialError`."""
+    try:
+        given: Any = credential.headers()
+        given = await given if isawaitable(given) else None
+    except RealtimeError:
+        raise
+    except Exception as exc:
+        raise CredentialError(f"the credential gave no headers: {type(exc).__name__}") from exc
+    if not isinstance(given, Mapping):
+        raise ConfigurationError("credential: its headers() has to be async, and to give a mapping")
+    for name, value in given.items():
+        if not (isinstance(name, str) and isinstance(value, str)):
+            raise ConfigurationError(f"credential: its header {name!r} is not text")
+        # The errors that libraries have for this show the value.
+        if not all(text.isascii() and text.isprintable() for text in (name, value)) or not name:
+            raise ConfigurationError(f"credential: its header {name!r} has a line break or a character outside ASCII")
+    return given
+
+
+async def renew(credential: Credential, refused: Mapping[str, str], challenge: str | None) -> Mapping[str, str] | None:
+    """Other headers than *refused*, which the service answered with a 401; None if *credential* has no others.
+
+    *challenge* is the answer's `WWW-Authenticate`.
+    """
+    if isinstance(credential, BearerToken):
+        return await credential.renewed(refused, challenge)
+    again = await sign(credential)
+    return again if again != refused else None
 
 
 def default_scope(host: str) -> str:

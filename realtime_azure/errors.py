@@ -4,23 +4,27 @@
     ├── ConfigurationError      what was passed, or the environment, does not say enough, or contradicts itself
     ├── InvalidEvent            an event that the service could not accept; nothing was sent
     ├── AudioFileError          a file that is missing, or is not a WAV that can be read
-    ├── ConnectError            no connection came about: `hint`, `attempts`, and what is known of the rest
+    ├── ConnectError            no connection or answer came about: `hint`, `attempts`, and what is known of the rest
     │   ├── CredentialError     the credential gave no token, or not in time
     │   ├── HostNotFound        DNS does not know the host
     │   ├── Unreachable         nobody answers there: refused, no route
-    │   ├── BrokenOff           it hung up before the handshake was complete
+    │   ├── BrokenOff           it hung up before it had answered
     │   ├── TlsError            it could not prove who it is
     │   ├── ConnectTimeout      it took too long
     │   ├── ProxyError          the proxy on the way cannot be used, or refused
-    │   └── HandshakeError      the server answered, and said no: `status`, `code`, `message`, `request_id`, …
+    │   └── StatusError         the service answered, and said no: `status`, `code`, `message`, `request_id`, …
     │       ├── Redirected             3xx: it wants another address, `location`
     │       ├── BadRequest             400: an api-version that Azure does not know, …
-    │       │   └── OperationNotSupported    the deployment's model does not do this
+    │       │   ├── OperationNotSupported    the deployment's model does not do this
+    │       │   └── ContentFiltered          what was asked is against the resource's content policy: `filtered`
     │       ├── AuthenticationError    401: the key or the token, or what it may do
     │       ├── PermissionDenied       403: this network, or this way of signing in
-    │       ├── NotFound               404: the deployment, or the path
+    │       ├── NotFound               404: the deployment, the path, or what an id names
     │       ├── RateLimited            429: `retry_after`
     │       └── ServerError            5xx
+    ├── AnswerError             an answer over HTTP that cannot be used: it is not what was asked for
+    │   ├── AnswerCut           it ended before its end: a stream of events, a body
+    │   └── StreamFailed        the service ended a stream with an error: `code`, `kind`, `param`
     ├── EventRejected           the service did not take an event that was sent with wait=True: `code`, `param`, …
     ├── ConnectionClosed        this side closed the connection, and a call came after
     │   └── ConnectionLost      it ended without that: `code`, `reason`, `response_cut`, …
@@ -64,11 +68,11 @@ class AudioFileError(RealtimeError):
 
 
 class ConnectError(RealtimeError, ConnectionError):
-    """No connection came about.
+    """No connection came about, or no answer to a request.
 
     `hint` says what to try, `attempts` how often it was tried. `client_request_id` is the `x-ms-client-request-id`
     of the last attempt, if it came so far as to have one. The rest is what a server said, where one answered (see
-    `HandshakeError`).
+    `StatusError`).
     """
 
     status: int | None = None
@@ -106,7 +110,7 @@ class Unreachable(ConnectError):
 
 
 class BrokenOff(ConnectError):
-    """The host, or something on the way to it, hung up before the handshake was complete."""
+    """The host, or something on the way to it, hung up before the handshake was complete, or a request answered."""
 
 
 class TlsError(ConnectError):
@@ -123,7 +127,10 @@ class ProxyError(ConnectError):
 
 @dataclass(frozen=True)
 class Refusal:
-    """What a server said when it refused a handshake; *url* without its query, header names in lower case."""
+    """What a server said when it refused a handshake, or a request: then *method* is its method.
+
+    *url* is without its query, names of headers are in lower case.
+    """
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
@@ -131,10 +138,11 @@ class Refusal:
     code: str | None = None
     message: str = ""
     url: str = ""
+    method: str = ""
 
 
-class HandshakeError(ConnectError):
-    """The server answered the handshake with something other than 101.
+class StatusError(ConnectError):
+    """The service answered, and said no: to the handshake of a websocket, or to a request.
 
     `status`, `code` and `message` are the server's; `request_id` is what Azure's support asks for
     (`apim-request-id`, else `x-request-id`), `region` who answered (`x-ms-region`); `headers` (lower-case names) and
@@ -156,19 +164,25 @@ class HandshakeError(ConnectError):
         self.retry_after = retry_after_of(refusal.headers)
         self.location = _without_query(refusal.headers.get("location", ""))
         self.hint = hint(
-            self.status, f"{self.code} {self.message}", location=self.location, retry_after=self.retry_after
+            self.status,
+            f"{self.code} {self.message}",
+            location=self.location,
+            retry_after=self.retry_after,
+            request=bool(refusal.method),
         )
 
     @staticmethod
-    def of(refusal: Refusal) -> HandshakeError:
+    def of(refusal: Refusal) -> StatusError:
         """The error for *refusal*, by its status."""
-        kind = _BY_STATUS.get(refusal.status) or _BY_STATUS.get(refusal.status // 100, HandshakeError)
-        if kind is BadRequest and refusal.code in OperationNotSupported.CODES:
-            kind = OperationNotSupported
+        kind = _BY_STATUS.get(refusal.status) or _BY_STATUS.get(refusal.status // 100, StatusError)
+        if kind is BadRequest:
+            kind = _BY_CODE.get(refusal.code, kind)
         return kind(refusal)
 
     def __str__(self) -> str:
-        said = f"the service refused the connection{f' to {self.url}' if self.url else ''} with HTTP {self.status}"
+        method = self.said.method if isinstance(self.said, Refusal) else ""
+        asked = f"{method} {self.url}" if method else f"the connection{f' to {self.url}' if self.url else ''}"
+        said = f"the service refused {asked} with HTTP {self.status}"
         if self.message:
             code = f"{self.code}: " if self.code and self.code != str(self.status) else ""
             said += f" ({' '.join(f'{code}{self.message}'.split())})"
@@ -179,11 +193,11 @@ class HandshakeError(ConnectError):
         return f"{said}. {self.hint}" if self.hint else said
 
 
-class Redirected(HandshakeError):
+class Redirected(StatusError):
     """3xx: the server wants the connection at `location` (shown without its query), to which nothing is sent."""
 
 
-class BadRequest(HandshakeError):
+class BadRequest(StatusError):
     """400: Azure cannot read this request, or does not know its api-version."""
 
 
@@ -193,27 +207,38 @@ class OperationNotSupported(BadRequest):
     CODES = ("OperationNotSupported", "OpperationNotSupported")
 
 
-class AuthenticationError(HandshakeError):
+class ContentFiltered(BadRequest):
+    """400: what was asked is against the content policy of the resource.
+
+    `filtered` says which filter found what: the `content_filter_result` of the error's `innererror`, as a
+    `realtime_azure.rest.ContentFilterResults`; None where the service did not say.
+    """
+
+    CODES = ("content_filter", "ResponsibleAIPolicyViolation")
+    filtered: Any = None  # the models of results are a floor above
+
+
+class AuthenticationError(StatusError):
     """401: the key or the token is missing, wrong, expired or for something else, or its owner lacks the role."""
 
 
-class PermissionDenied(HandshakeError):
+class PermissionDenied(StatusError):
     """403: the resource does not let this network, or this way of signing in, in."""
 
 
-class NotFound(HandshakeError):
-    """404: there is no such deployment (`code` is `DeploymentNotFound`), or no such path at this resource."""
+class NotFound(StatusError):
+    """404: there is no such deployment (`code` is `DeploymentNotFound`), path or thing at this resource."""
 
 
-class RateLimited(HandshakeError):
+class RateLimited(StatusError):
     """429: too many connections or requests; `retry_after` seconds, where the service says so."""
 
 
-class ServerError(HandshakeError):
+class ServerError(StatusError):
     """5xx: the service could not, this time."""
 
 
-_BY_STATUS: Mapping[int, type[HandshakeError]] = {
+_BY_STATUS: Mapping[int, type[StatusError]] = {
     3: Redirected,
     400: BadRequest,
     401: AuthenticationError,
@@ -222,6 +247,15 @@ _BY_STATUS: Mapping[int, type[HandshakeError]] = {
     429: RateLimited,
     5: ServerError,
 }
+
+
+_BY_CODE: Mapping[str | None, type[BadRequest]] = {
+    **dict.fromkeys(OperationNotSupported.CODES, OperationNotSupported),
+    **dict.fromkeys(ContentFiltered.CODES, ContentFiltered),
+}
+
+# The name that it had when there were only handshakes.
+HandshakeError = StatusError
 
 
 def _without_query(url: str) -> str:
@@ -252,6 +286,44 @@ def retry_after_of(headers: Mapping[str, str]) -> float | None:
         return max(0.0, moment.timestamp() - time.time())
     except (KeyError, ValueError, OverflowError):
         return None
+
+
+class AnswerError(RealtimeError):
+    """The service's answer to a request cannot be used: it is not what was asked for.
+
+    `body` is what came of it, `request_id` is what Azure's support asks for.
+    """
+
+    def __init__(self, message: str, *, request_id: str | None = None, body: bytes = b"") -> None:
+        self.request_id = request_id
+        self.body = body
+        super().__init__(message)
+
+    def __str__(self) -> str:
+        return f"{self.args[0]}{f' [request id {self.request_id}]' if self.request_id else ''}"
+
+
+class AnswerCut(AnswerError, ConnectionError):
+    """The answer ended before its end: the connection broke, or the service stopped in the middle of a stream."""
+
+
+class StreamFailed(AnswerError):
+    """The service ended a stream with an error: its `code`, `kind` (its `type`) and `param`, in the service's words."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        kind: str | None = None,
+        param: str | None = None,
+        request_id: str | None = None,
+        body: bytes = b"",
+    ) -> None:
+        self.code = code
+        self.kind = kind
+        self.param = param
+        super().__init__(message, request_id=request_id, body=body)
 
 
 class EventRejected(RealtimeError):

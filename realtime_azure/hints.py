@@ -5,6 +5,8 @@ The causes are those of Azure's troubleshooting and configuration pages; the wor
 
 from __future__ import annotations
 
+_NO_DEPLOYMENT = """deployment= is the name that was given to the deployment, not the model's; it has to be in this
+resource, and a new one takes five minutes."""
 _KNOWN: tuple[tuple[int, str, str], ...] = (
     # Status, what the code and the message contain (in lower case), what to try: the first that fits.
     (
@@ -61,8 +63,7 @@ _KNOWN: tuple[tuple[int, str, str], ...] = (
     (
         404,
         "deploymentnotfound",
-        """deployment= is the name that was given to the deployment, not the model's; it has to be in this resource,
-        and a new one takes five minutes.""",
+        _NO_DEPLOYMENT,
     ),
     (
         404,
@@ -71,14 +72,30 @@ _KNOWN: tuple[tuple[int, str, str], ...] = (
         may have only one of them.""",
     ),
     (408, "", "Try again."),
+    (409, "", "Something else is at it: try again."),
     (429, "", "Wait, open fewer connections at a time, or ask for more quota."),
     (431, "", "Azure takes at most 10 headers of its callers' own: leave some out."),
     (5, "", "The service is in trouble: try again, and see https://azure.status.microsoft."),
 )
 
 
-def hint(status: int, said: str, *, location: str = "", retry_after: float | None = None) -> str:
-    """What to try after *status*, with *said* (code and message); an empty text where nobody knows."""
+_OF_REQUESTS: tuple[tuple[int, str, str], ...] = (
+    # What these statuses mean for a request is not what they mean for a handshake.
+    (400, "api version", "Use api_version='v1', or a dated version that has this call: '2025-04-01-preview'."),
+    (400, "notsupported", "The deployment's model does not do this: name one of a model that does."),
+    (400, "", ""),
+    (404, "deploymentnotfound", _NO_DEPLOYMENT),
+    (404, "resource not found", "Check the endpoint and api_version: not every version has every call."),
+    (404, "", ""),
+    (429, "", "Wait, ask for less at a time, or ask for more quota."),
+)
+
+
+def hint(status: int, said: str, *, location: str = "", retry_after: float | None = None, request: bool = False) -> str:
+    """What to try after *status*, with *said* (code and message); an empty text where nobody knows.
+
+    *request* says that it was a request that was refused, not a handshake.
+    """
     if status // 100 == 3:
         return (
             f"It redirects{f' to {location}' if location else ''}, which is not followed: the sign-in would go there "
@@ -87,7 +104,7 @@ def hint(status: int, said: str, *, location: str = "", retry_after: float | Non
     if retry_after and status in {429, 503}:
         return f"The service asks to wait {retry_after:g} s."
     said = said.lower()
-    for known, words, advice in _KNOWN:
+    for known, words, advice in (*_OF_REQUESTS, *_KNOWN) if request else _KNOWN:
         if known in {status, status // 100} and words in said:
             return " ".join(advice.split())
     return ""

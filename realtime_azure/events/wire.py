@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -15,6 +15,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ..errors import InvalidEvent
 from ._base import OTHER, Event
+from ._salvage import Path, path_in, take_out, unreadable
 from .client import ClientEvent, InputAudioBufferAppend, KnownClientEvent, TaggedClientEvent
 from .parts import ITEM_KINDS, OtherItem, PreviewSession, Session
 from .preview import VOICE_LIVE_CLIENT_TYPES, VOICE_LIVE_SERVER_TYPES, in_ga
@@ -27,7 +28,7 @@ _SERVER: TypeAdapter[ServerEvent] = TypeAdapter(TaggedServerEvent, config=Config
 _CLIENT: TypeAdapter[Any] = TypeAdapter(TaggedClientEvent, config=ConfigDict(defer_build=True))
 _CLIENT_CLASSES = frozenset(get_args(ClientEvent))
 _HALF_A_PAIR = "half of a surrogate pair was replaced"
-_TAG_ERRORS = ("union_tag_invalid", "union_tag_not_found")
+_TAG_ERRORS = {"union_tag_invalid", "union_tag_not_found"}
 _IN_OUR_WORDS = {
     "extra_forbidden": "there is no such field",
     "missing": "this is needed",
@@ -45,8 +46,6 @@ MOST_SOUND = 15 << 20
 
 LONGEST = 14_000
 """Bits of the longest integer that Python, pydantic and most others read or write: some 4200 digits."""
-
-Path = tuple[int | str, ...]
 
 
 class _VoiceLive(NamedTuple):
@@ -133,8 +132,7 @@ def _salvage(message: bytes) -> ServerEvent:
             lost = problems.pop((needed.partition(":")[0],), needed)
             return _unknown(fields, *problems.values(), lost)
         problems = found | problems  # the first word about a place stays: later ones may be of a list that has shrunk
-        for path in sorted(found, reverse=True):  # from the end of each list, so that places stay what they are
-            _remove(fields, path)
+        take_out(fields, found)
 
 
 def _parse(message: bytes) -> tuple[Any, bool]:
@@ -150,14 +148,9 @@ def _parse(message: bytes) -> tuple[Any, bool]:
 
 def _unreadable(fields: dict[str, Any], error: ValidationError) -> dict[Path, str] | None:
     """Where *fields* cannot be read, and why; None if there is no such event at all."""
-    found: dict[Path, str] = {}
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
-        if problem["type"] in _TAG_ERRORS:
-            return None
-        path = _path_in(fields, problem["loc"][1:])  # the first step is the event's own type
-        shown = path or problem["loc"][1:]
-        found.setdefault(path, f"{'.'.join(map(str, shown))}: {problem['msg']}")
-    return {path: why for path, why in found.items() if not any(path[:n] in found for n in range(len(path)))}
+    kinds = {problem["type"] for problem in error.errors(include_url=False, include_context=False, include_input=False)}
+    # The first step of each place is the event's own type.
+    return None if kinds & _TAG_ERRORS else unreadable(fields, error, tagged=True)
 
 
 def _unknown(fields: dict[str, Any], *problems: str) -> UnknownEvent:
@@ -168,26 +161,6 @@ def _unknown(fields: dict[str, Any], *problems: str) -> UnknownEvent:
     event = UnknownEvent.model_validate(readable)
     _set(event, "_problems", problems)
     return event
-
-
-def _path_in(fields: Mapping[str, Any], loc: Iterable[int | str]) -> Path:
-    """*loc* as far as it leads through *fields*; pydantic puts the names of union members in between."""
-    path: list[int | str] = []
-    here: Any = fields
-    for step in loc:
-        try:
-            here = here[step]
-        except (KeyError, IndexError, TypeError):
-            continue
-        path.append(step)
-    return tuple(path)
-
-
-def _remove(fields: dict[str, Any], path: Path) -> None:
-    here: Any = fields
-    for step in path[:-1]:
-        here = here[step]
-    del here[path[-1]]
 
 
 def encode(event: ClientEvent | Mapping[str, Any], *, extra: bool = False, voice_live: bool = False) -> bytes:
@@ -358,11 +331,11 @@ def _explain(event: dict[str, Any], error: ValidationError) -> str:
             reason = ": only Voice Live has it" if _is_voice_lives(name) else ""
             return f"{name!r} is not an event that can be sent{reason}"
         if kind == "extra_forbidden" and OTHER in loc:  # not the field is wrong, the kind is
-            where = _path_in(event, loc[1 : loc.index(OTHER)])
+            where = path_in(event, loc[1 : loc.index(OTHER)])
             kinds = TOOL_KINDS if "tools" in where else ITEM_KINDS
             said.append(f"{'.'.join(map(str, where))}.type: this is one of {', '.join(kinds)}")
             continue
-        path = [*_path_in(event, loc[1:]), *(loc[-1:] if kind == "missing" else ())]
+        path = [*path_in(event, loc[1:]), *(loc[-1:] if kind == "missing" else ())]
         said.append(f"{'.'.join(map(str, path))}: {_IN_OUR_WORDS.get(kind, problem['msg'])}")
     return f"{event['type']}: {'; '.join(dict.fromkeys(said))}"
 
