@@ -10,12 +10,13 @@ The house, from the ground up (a module imports from its own floor or below):
     1  endpoint    resource, deployment and dialect → URLs      auth      credentials → headers
        events      the protocol, typed                          audio     arithmetic on samples
     2  backoff     whether to try again, and when               calls     which answer belongs to which call
-    3  streams     bounded streams of events
+    3  streams     bounded streams of events                rest      the other endpoints, over HTTP
     4  connection  connect() and Connection                     verbs     what can be said on it
     6  emulator    the service, on your desk
+    7  testing     cassettes, a pytest plugin, a pair without a port
     8  cli         the command `realtime-azure`
 
-`events`, `audio` and `emulator` are imported by name; the front door does not open the emulator.
+`events`, `audio`, `rest`, `emulator` and `testing` are imported by name; the front door opens none of the last three.
 """
 
 from ._version import __version__

@@ -28,7 +28,7 @@ class Word(Part):
 
 
 class Segment(Part):
-    """A stretch of the recording, from *start* to *end* in seconds; *speaker* is who talks, where that was asked for."""
+    """A stretch of the recording, from *start* to *end* in seconds; *speaker* is who talks, where that was asked."""
 
     id: int | str | None = None
     type: str | None = None
