@@ -1,4 +1,4 @@
-"""REST calls in CPU time, beside openai and bare httpx2: `python -m tests.benchmarks.rest_cpu [--tokens 2000] [--check]`.
+"""REST calls in CPU time, beside openai and bare httpx2: `python -m tests.benchmarks.rest_cpu [--check]`.
 
 A raw server in another process says chats whose answer is so many chunks, and answers small requests. The first
 number is how many chunks of a chat a second of CPU takes; the second what a request costs of which a thousand are
