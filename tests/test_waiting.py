@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -28,7 +29,7 @@ from realtime_azure import (
     connect,
 )
 from realtime_azure.calls import UNANSWERED, Call
-from realtime_azure.emulator import Emulator, Turn, serve
+from realtime_azure.emulator import Emulator, Turn, recorded_answer, serve
 from realtime_azure.events import (
     ConversationItemAdded,
     ConversationItemDeleted,
@@ -232,7 +233,6 @@ async def test_what_nobody_answers_cannot_be_waited_for(event: dict[str, Any]) -
 
 # With the emulator, in both vocabularies
 
-SPOKEN: Any = {"type": "message", "id": "said", "role": "assistant", "content": [{"type": "output_text", "text": "Hi"}]}
 QUIET_SESSION: Any = {"type": "realtime", "audio": {"input": {"turn_detection": None}}}
 BOTH = pytest.mark.parametrize("api_version", ["v1", "2025-04-01-preview"])
 
@@ -246,7 +246,10 @@ async def never(turn: Turn) -> str:
 async def test_a_conversation_step_by_step(api_version: str) -> None:
     """Each step is taken when the one before was answered; each answer says what was done."""
     with fail_after(10):
-        async with serve(responder=never) as emulator, opened(emulator, api_version=api_version) as connection:
+        async with (
+            serve(responder=never, pace=math.inf) as emulator,
+            opened(emulator, api_version=api_version) as connection,
+        ):
             item = connection.conversation.item
             updated = await connection.session.update({**QUIET_SESSION, "instructions": "Be brief."}, wait=True)
             assert (type(updated), updated.session.instructions) == (SessionUpdated, "Be brief.")
@@ -265,13 +268,17 @@ async def test_a_conversation_step_by_step(api_version: str) -> None:
             assert unnamed.item.id != "i"
             retrieved = await item.retrieve(unnamed.item.id, wait=True)
             assert (type(retrieved), retrieved.item.id) == (ConversationItemRetrieved, unnamed.item.id)
-            await item.create(SPOKEN, wait=True)
-            truncated = await item.truncate("said", audio_end_ms=500, wait=True)
+            emulator.responder = recorded_answer
+            await connection.response.create(wait=True)
+            (spoken,) = (await connection.wait_for(ResponseDone)).response.output or ()
+            said = spoken.id or ""
+            truncated = await item.truncate(said, audio_end_ms=500, wait=True)
             assert (type(truncated), truncated.item_id, truncated.audio_end_ms) == (
                 ConversationItemTruncated,
-                "said",
+                said,
                 500,
             )
+            emulator.responder = never
             deleted = await item.delete("i", wait=True)
             assert (type(deleted), deleted.item_id) == (ConversationItemDeleted, "i")
 
@@ -286,7 +293,7 @@ async def test_a_conversation_step_by_step(api_version: str) -> None:
             await connection.aclose()
             told = [event async for event in connection]
     assert not [event for event in told if isinstance(event, ErrorEvent)]
-    assert [type(event) for event in told].count(ResponseDone) == 2
+    assert [type(event) for event in told].count(ResponseDone) == 3
     for answer in (updated, committed, added, unnamed, retrieved, truncated, deleted, created, done):
         assert any(event is answer for event in told)
 
@@ -310,7 +317,10 @@ REFUSED: dict[str, tuple[Callable[[Connection], Awaitable[Any]], str | None]] = 
         lambda c: c.conversation.item.truncate("i", audio_end_ms=1, wait=True),
         "item_id",
     ),
-    "response.create": (lambda c: c.response.create({"conversation": "none"}, wait=True), "response.conversation"),
+    "response.create": (
+        lambda c: c.response.create({"input": [{"type": "item_reference", "id": "none"}]}, wait=True),
+        "item_id",
+    ),
     "response.cancel": (lambda c: c.response.cancel(wait=True), None),
 }
 
