@@ -270,8 +270,9 @@ async def test_a_conversation_step_by_step(api_version: str) -> None:
             assert (type(retrieved), retrieved.item.id) == (ConversationItemRetrieved, unnamed.item.id)
             emulator.responder = recorded_answer
             await connection.response.create(wait=True)
-            (spoken,) = (await connection.wait_for(ResponseDone)).response.output or ()
-            said = spoken.id or ""
+            spoken = await connection.wait_for(ResponseDone)
+            assert spoken.response.output
+            said = spoken.response.output[0].id or ""
             truncated = await item.truncate(said, audio_end_ms=500, wait=True)
             assert (type(truncated), truncated.item_id, truncated.audio_end_ms) == (
                 ConversationItemTruncated,
