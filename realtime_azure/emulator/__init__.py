@@ -16,7 +16,8 @@ images, responses, files, models, ephemeral tokens and calls, in both forms of t
 from .clock import Clock, VirtualClock
 from .faults import Fault
 from .handshake import REFUSALS
-from .listener import Emulator, Seen, serve
+from .line import Seen
+from .listener import Emulator, serve
 from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn, recorded_answer
 from .script import ScriptedResponder, UnexpectedTurn
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections import deque
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -45,6 +46,8 @@ class Spoken:
     id: str = field(default_factory=lambda: new_id("item"))
     text: str = ""
     sent_bytes: int = 0
+    status: str = "in_progress"
+    """How it was closed."""
     opened: int = 0
     """How many of the events that open it are out: a cut answer closes those."""
 
@@ -106,6 +109,7 @@ class Called:
     id: str = field(default_factory=lambda: new_id("item"))
     call_id: str = field(default_factory=lambda: f"call_{secrets.token_hex(8)}")
     arguments: str = ""
+    status: str = "in_progress"
     opened: int = 0
 
     def opening(self, response_id: str) -> Iterator[Fields]:
@@ -165,8 +169,12 @@ class Answer:
     previous_item_id: str | None = None
     id: str = field(default_factory=lambda: new_id("resp"))
     outputs: list[Output] = field(default_factory=list[Output])
+    deleted: set[str] = field(default_factory=set[str])
+    """Ids of items that the client took out of the conversation again."""
+    truncated_ms: dict[str, int] = field(default_factory=dict[str, int])
+    """After which time the client did not hear it: item id → milliseconds."""
     _closed: int = 0
-    _words_behind: list[str] = field(default_factory=list[str])
+    _closing: deque[Timed] = field(default_factory=deque[Timed])
 
     def created(self) -> Fields:
         return event("response.created", response=self._response("in_progress", None, []))
@@ -195,6 +203,7 @@ class Answer:
         yield from self._told(called.opening(self.id))
         for piece in re.findall(r"\w+|\W+", arguments):
             yield called.delta(piece, self.id), 0
+        yield from self._close()  # nothing can be added to it, and whoever runs the function need not wait
 
     def done(self, status: str = "completed", details: Fields | None = None) -> Iterator[Fields]:
         """How it ends, wherever it was."""
@@ -203,10 +212,27 @@ class Answer:
         yield event("response.done", response=self._response(status, details, self.items(status)))
 
     def items(self, status: str) -> list[Fields]:
-        """What it put into the conversation; its last item is as complete as the answer."""
-        last = "completed" if status == "completed" else "incomplete"
+        """What it put into the conversation, when it ends as *status*; so does the item that it was at."""
+        ending = _ending(status)
         shown = [output for output in self.outputs if output.opened]
-        return [output.item("completed" if output is not shown[-1] else last) for output in shown]
+        return [output.item(ending if output.status == "in_progress" else output.status) for output in shown]
+
+    def conversation_items(self, status: str | None = None) -> list[Fields]:
+        """Its items as the conversation has them; without *status*, those that have been announced so far."""
+        kept = [output for output in self.outputs if output.opened >= 2 and output.id not in self.deleted]
+        ending = "in_progress" if status is None else _ending(status)
+        items = [output.item(ending if output.status == "in_progress" else output.status) for output in kept]
+        for item in items:
+            if item["id"] in self.truncated_ms:
+                item["content"][0].pop("transcript", None)
+        return items
+
+    def sound_ms(self, item_id: str) -> float | None:
+        """How much of the item's sound is to be heard; None if it has none."""
+        for spoken in self.spoken_items:
+            if spoken.id == item_id and spoken.aloud:
+                return self.truncated_ms.get(item_id, spoken.sent_bytes * 1000 / self.bytes_per_second)
+        return None
 
     @property
     def spoken_items(self) -> list[Spoken]:
@@ -235,11 +261,14 @@ class Answer:
                 yield each, 0
 
     def _close(self, status: str = "completed") -> Iterator[Timed]:
-        """Closes the output that is open, if one is."""
+        """Closes the output that is open, if one is; where a cut came in the middle of that, it goes on with it."""
         if len(self.outputs) > self._closed:
             self._closed = len(self.outputs)
-            ending = "completed" if status == "completed" else "incomplete"
-            yield from self._told(self.outputs[-1].closing(self.id, ending))
+            last = self.outputs[-1]
+            last.status = _ending(status)
+            self._closing.extend(self._told(last.closing(self.id, last.status)))
+        while self._closing:
+            yield self._closing.popleft()
 
     def _last_id(self) -> str | None:
         return self.outputs[-1].id if self.outputs else self.previous_item_id
@@ -275,3 +304,8 @@ class Answer:
             "input_token_details": {**heard, "image_tokens": 0, "cached_tokens": 0, "cached_tokens_details": cached},
             "output_token_details": {"text_tokens": text, "audio_tokens": audio},
         }
+
+
+def _ending(status: str) -> str:
+    """How the item ends that an answer was at when it ended as *status*."""
+    return "completed" if status == "completed" else "incomplete"

@@ -10,6 +10,8 @@ import anyio
 from anyio import Event, wait_all_tasks_blocked
 from anyio.lowlevel import checkpoint
 
+from ..errors import ConfigurationError
+
 SETTLE = 10
 """How often the others have their turn before time moves on, for what is on its way over a socket."""
 
@@ -38,12 +40,12 @@ class VirtualClock(Clock):
             ...
             await clock.advance(3600)  # and the session has expired
 
-    It is the emulator's time alone: how fast it speaks, and when a session ends. Timeouts of the client, as those of
-    its pings, go by the event loop.
+    It begins *start* seconds after 1970, or now, and is the emulator's alone: how fast it speaks, and when a session
+    ends. Timeouts of the client, as those of its pings, go by the event loop.
     """
 
-    def __init__(self, start: float = 1_700_000_000.0) -> None:
-        self._now = start
+    def __init__(self, start: float | None = None) -> None:
+        self._now = time.time() if start is None else start
         self._sleepers: list[tuple[float, int, Event]] = []
         self._order = count()
 
@@ -70,7 +72,13 @@ class VirtualClock(Clock):
                 self._sleepers.sort()
 
     async def advance(self, seconds: float) -> None:
-        """Moves time on: whoever sleeps wakes in turn, and does what it has to before the next one wakes."""
+        """Moves time on by *seconds*: whoever sleeps wakes in turn, and acts before the next one wakes.
+
+        What is on its way over a socket may still be so; a line in memory (`serve(port=None)`) has no way. Cancelled,
+        time stands where it came to. Raises `ConfigurationError` for less than 0.
+        """
+        if not seconds >= 0:
+            raise ConfigurationError(f"seconds: {seconds!r} is not a number of 0 or more; time goes on")
         until = self._now + seconds
         await _settled()
         while self._sleepers and self._sleepers[0][0] <= until:

@@ -215,17 +215,25 @@ class Faults:
 
         *asked* is what its URL asks for; raises `ConfigurationError` for what is no fault.
         """
+        return self.refusal(asked) or self.trouble(asked)
+
+    def trouble(self, asked: tuple[str, ...] = ()) -> Trouble:
+        """What the next connection has to go through, after `refusal` let it in; connections are counted here."""
+        self._connections += 1
         wanted = [Fault.parse(text) for text in asked]
-        if (refusal := self.refusal(asked)) is not None:
-            return refusal
         taken = [each.take() for each in self._counted if each.fault.kind != "refuse"]
         wanted = [fault for fault in wanted if fault.times is None or self._asked[asked] <= fault.times]
         return Trouble([fault for fault in taken if fault] + wanted, self.seed, self._connections)
 
+    def skew(self, asked: tuple[str, ...] = ()) -> float:
+        """How many seconds the service's clock is ahead for who asks so; nobody's fault is used up by looking at it."""
+        wanted = [Fault.parse(text) for text in asked]
+        there = [*(each.fault for each in self._counted if each.left != 0), *wanted]
+        return next((fault.number for fault in there if fault.kind == "clock_skew"), 0.0)
+
     def refusal(self, asked: tuple[str, ...] = ()) -> Refusal | None:
         """What the next request is refused with, if it is; raises as `strike` does."""
         wanted = [Fault.parse(text) for text in asked]
-        self._connections += 1
         self._asked[asked] += 1
         for each in self._counted:
             if each.fault.kind == "refuse" and (fault := each.take()) is not None:
@@ -236,7 +244,7 @@ class Faults:
         return None
 
     def _refuse(self, fault: Fault) -> Refusal:
-        logger.info("connection %d: %s", self._connections, fault)
+        logger.info("refused: %s", fault)
         return _refusal(fault.value or "") or FAILED  # there is one: it was checked when the fault was made
 
 
@@ -330,7 +338,10 @@ def _spoilt(fault: Fault, messages: list[bytes]) -> Iterator[bytes]:
 
 def _newer(message: bytes) -> bytes:
     """*message* with a value in it that no client of today has heard of, and a field as well."""
-    fields = from_json(message)
+    try:
+        fields = from_json(message)
+    except ValueError:
+        return message  # another fault was at it
     for part in _parts(fields):
         for name in _CODED:
             if isinstance(part.get(name), str) and part is not fields:

@@ -7,7 +7,6 @@ The bodies are those that were recorded of the service, or that its troubleshoot
 from __future__ import annotations
 
 import secrets
-import time
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -219,11 +218,11 @@ def asked_for(target: str) -> tuple[str, ...]:
     return tuple(parse_qs(target.partition("?")[2]).get("fault", ()))
 
 
-def signed(answer: Response, skew: float = 0.0) -> Response:
-    """*answer* with the headers that Azure's support asks for, by a clock that is *skew* seconds ahead."""
+def signed(answer: Response, now: float) -> Response:
+    """*answer* with the headers that Azure's support asks for; *now* is in seconds since 1970."""
     if "Date" in answer.headers:
         del answer.headers["Date"]
-    answer.headers["Date"] = formatdate(time.time() + skew, usegmt=True)
+    answer.headers["Date"] = formatdate(now, usegmt=True)
     answer.headers["apim-request-id"] = str(uuid.uuid4())
     answer.headers["x-ms-region"] = "emulator"
     return answer

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from ..events import Message
+from ..events import FunctionCallOutput, Item, ItemReference, Message
 from ..events.wire import check_voice_live_event
 from .answer import Fields, event
 
@@ -51,11 +51,18 @@ _NULLABLE = frozenset(
 VALUES: Mapping[str, tuple[Any, ...]] = {
     "session.output_modalities": (["audio"], ["text"]),
     "response.output_modalities": (["audio"], ["text"]),
+    "response.conversation": ("auto", "none"),
     "format.type": ("audio/pcm", "audio/pcmu", "audio/pcma"),
     "format.rate": (24000,),
     "turn_detection.type": ("server_vad", "semantic_vad"),
 }
-_RANGES = {"threshold": (0, 1), "prefix_padding_ms": (0, 60_000), "silence_duration_ms": (0, 60_000)}
+_RANGES = {
+    "threshold": (0, 1),
+    "prefix_padding_ms": (0, 60_000),
+    "silence_duration_ms": (0, 60_000),
+    "max_output_tokens": (1, 4096),
+    "speed": (0.25, 1.5),
+}
 
 
 _AZURE_VADS = ("azure_semantic_vad", "azure_semantic_vad_en", "azure_semantic_vad_multilingual")
@@ -92,7 +99,25 @@ def check(settings: Fields, where: str, values: Mapping[str, tuple[Any, ...]] = 
                 raise Refused("invalid_value", f"Invalid value for '{path}': it must be from {low} to {high}.", path)
 
 
-def check_message(message: Message) -> None:
+def check_item(item: Item) -> None:
+    """Raises `Refused` for an *item* that lacks something, or is none that a client may bring."""
+    match item:
+        case Message():
+            _check_message(item)
+        case FunctionCallOutput(call_id=call_id, output=output):
+            for name, value in (("call_id", call_id), ("output", output)):
+                if value is None:
+                    param = f"item.{name}"
+                    raise Refused("missing_required_parameter", f"Missing required parameter: '{param}'.", param)
+        case ItemReference():
+            raise Refused(
+                "invalid_value", "Invalid value: 'item_reference' is for the input of a response.", "item.type"
+            )
+        case _:
+            pass
+
+
+def _check_message(message: Message) -> None:
     if message.role not in ("user", "assistant", "system"):
         raise Refused("invalid_value", "Supported values for 'item.role' are: user, assistant, system.", "item.role")
     if message.content is None:

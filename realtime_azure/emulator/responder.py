@@ -40,7 +40,7 @@ class Turn:
     transcript: str | None = None
     instructions: str = ""
     deployment: str = ""
-    tools: tuple[Mapping[str, Any], ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = field(default=(), repr=False)  # a secret may be in one
     results: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property

@@ -36,7 +36,7 @@ from ..events import (
 )
 from ..events.wire import read_client_event
 from .answer import Answer, Fields, event, new_id
-from .refusals import VALUES, VOICE_LIVE_VALUES, Refused, check, check_message, error_event, refusal_of
+from .refusals import VALUES, VOICE_LIVE_VALUES, Refused, check, check_item, error_event, refusal_of
 from .responder import Turn
 from .turns import SpeechStarted, SpeechStopped, TurnDetector
 
@@ -98,8 +98,9 @@ class Transcribe:
 
 @dataclass(frozen=True)
 class Cancel:
-    """The response under way is to stop, for *reason*."""
+    """*answer*, which is under way, is to stop, for *reason*."""
 
+    answer: Answer
     reason: str
 
 
@@ -160,11 +161,16 @@ class Service:
             own = {"type": "transcription", "object": "realtime.transcription_session", "audio": {"input": listening}}
             self.session = {**kept, **own}
         self.items: list[Fields] = []
-        self.answer: Answer | None = None
+        self.answers: dict[str, Answer] = {}  # response id → one that is under way
         self._conversation_id = new_id("conv")
         self._heard: dict[str, tuple[bytes, float]] = {}  # item id → PCM at 24 kHz, seconds of speech
         self._spoken_ms: dict[str, float] = {}  # item id → how long its sound is
         self._listen()
+
+    @property
+    def answer(self) -> Answer | None:
+        """The response under way that speaks into the conversation: one at most. Others may be beside it."""
+        return next((answer for answer in self.answers.values() if answer.conversation_id is not None), None)
 
     def created(self) -> Fields:
         return event("session.created", session=self.session)
@@ -205,10 +211,11 @@ class Service:
             case ResponseCreate(response=config) if not self._transcribes:
                 own = made.model_extra or {}
                 yield from self._respond(config, own.get("additional_instructions"))
-            case ResponseCancel():
-                if self.answer is None:
+            case ResponseCancel(response_id=response_id):
+                answer = self.answer if response_id is None else self.answers.get(response_id)
+                if answer is None:
                     raise Refused("response_cancel_not_active", "Cancellation failed: no active response found")
-                yield Cancel("client_cancelled")
+                yield Cancel(answer, "client_cancelled")
             case ConversationItemCreate():
                 yield from self._add(made)
             case _:
@@ -219,7 +226,7 @@ class Service:
             case ConversationItemRetrieve(item_id=item_id):
                 yield event("conversation.item.retrieved", item=self._find(item_id))
             case ConversationItemDelete(item_id=item_id):
-                self.items.remove(self._find(item_id))
+                self._delete(self._find(item_id))
                 yield event("conversation.item.deleted", item_id=item_id)
             case ConversationItemTruncate(item_id=item_id, content_index=index, audio_end_ms=end):
                 self._truncate(self._find(item_id), index, end)
@@ -289,7 +296,7 @@ class Service:
                     self._speech_item, self._speech_from_ms, self._quiet_from_ms = new_id("item"), at, None
                     yield event("input_audio_buffer.speech_started", audio_start_ms=at, item_id=self._speech_item)
                     if detection["interrupt_response"] and self.answer is not None:
-                        yield Cancel("turn_detected")
+                        yield Cancel(self.answer, "turn_detected")
                 case SpeechStopped(at_ms=at):
                     yield event("input_audio_buffer.speech_stopped", audio_end_ms=at, item_id=self._speech_item)
                     yield from self._commit(self._speech_item, self._taken(self._speech_from_ms, at))
@@ -353,44 +360,70 @@ class Service:
         }
         previous = self._last_id()
         yield event("input_audio_buffer.committed", previous_item_id=previous, item_id=item_id)
-        yield from self._put(item, len(self.items))
+        yield from self._put(item, previous)
         if self.session["audio"]["input"]["transcription"] is not None:
             yield Transcribe(item_id, audio)
 
     # The conversation
 
+    def _standing(self) -> list[Fields]:
+        """The conversation as it was told: with what the answer under way has announced, where it will be."""
+        answer = self.answer
+        if answer is None:
+            return self.items
+        at = self._behind(answer.previous_item_id)
+        return [*self.items[:at], *answer.conversation_items(), *self.items[at:]]
+
+    def _behind(self, item_id: str | None) -> int:
+        """The place behind the item *item_id*: the first if that is None, the last if it is no longer there."""
+        if item_id is None:
+            return 0
+        return next((at + 1 for at, item in enumerate(self.items) if item["id"] == item_id), len(self.items))
+
     def _last_id(self) -> str | None:
-        return self.items[-1]["id"] if self.items else None
+        standing = self._standing()
+        return standing[-1]["id"] if standing else None
 
     def _find(self, item_id: str) -> Fields:
-        for item in self.items:
+        for item in self._standing():
             if item["id"] == item_id:
                 return item
         raise Refused("invalid_value", f"Item with item_id '{item_id}' not found.", "item_id")
 
-    def _put(self, item: Fields, at: int) -> Iterator[Outcome]:
-        previous = self.items[at - 1]["id"] if at else None
+    def _put(self, item: Fields, previous: str | None) -> Iterator[Outcome]:
+        """Puts *item* behind the item *previous*, which may be one that is still being said."""
+        answer = self.answer
+        made = [] if answer is None else answer.conversation_items()
+        at = self._behind(previous)
+        if answer is not None and any(each["id"] == previous for each in made):
+            at = self._behind(answer.previous_item_id)
         self.items.insert(at, item)
+        if answer is not None and made and answer.previous_item_id == previous:
+            answer.previous_item_id = item["id"]  # it is between what was there and the answer
         yield event("conversation.item.added", previous_item_id=previous, item=item)
         yield event("conversation.item.done", previous_item_id=previous, item=item)
 
+    def _delete(self, item: Fields) -> None:
+        if item in self.items:
+            self.items.remove(item)
+        elif self.answer is not None:
+            self.answer.deleted.add(item["id"])
+
     def _add(self, made: ConversationItemCreate) -> Iterator[Outcome]:
-        if isinstance(made.item, Message):
-            check_message(made.item)
+        check_item(made.item)
         item = made.item.model_dump(mode="json", exclude_unset=True)
         item = {"id": item.pop("id", None) or new_id("item"), **item}
-        if any(known["id"] == item["id"] for known in self.items):
+        if any(known["id"] == item["id"] for known in self._standing()):
             raise Refused("invalid_value", f"Item with item_id '{item['id']}' already exists.", "item.id")
         if item["type"] == "message":
             item.setdefault("status", "completed")
-        at = len(self.items)
+        previous = self._last_id()
         if made.previous_item_id is not None:
-            root = made.previous_item_id == "root"
-            at = 0 if root else self.items.index(self._find(made.previous_item_id)) + 1
+            previous = None if made.previous_item_id == "root" else self._find(made.previous_item_id)["id"]
         if isinstance(made.item, Message):
             self._heard_in(item["id"], made.item)
             item["content"] = [_without_sound(part) for part in item.get("content", ())]
-        yield from self._put(item, at)
+        yield from self._put(item, previous)
 
     def _heard_in(self, item_id: str, message: Message) -> None:
         """Keeps the sound that came with *message*; it counts as speech, for nobody sends silence in a message."""
@@ -403,11 +436,16 @@ class Service:
         spoken = item.get("role") == "assistant" and 0 <= index < len(parts) and parts[index]["type"] == "output_audio"
         if not spoken:
             raise Refused("invalid_value", "Only model output audio messages can be truncated", "item_id")
-        length = round(self._spoken_ms.get(item["id"], 0.0))
-        if end_ms > length:
-            raise Refused(
-                "invalid_value", f"Audio content of {length}ms is already shorter than {end_ms}ms", "audio_end_ms"
-            )
+        saying = self.answer if self.answer is not None and item not in self.items else None
+        length = round((saying.sound_ms(item["id"]) if saying else self._spoken_ms.get(item["id"])) or 0.0)
+        if not 0 <= end_ms <= length:
+            said = f"Audio content of {length}ms is already shorter than {end_ms}ms"
+            if end_ms < 0:
+                said = f"Invalid value for 'audio_end_ms': {end_ms} is not at least 0."
+            raise Refused("invalid_value", said, "audio_end_ms")
+        if saying is not None:
+            saying.truncated_ms[item["id"]] = end_ms
+            return
         self._spoken_ms[item["id"]] = end_ms
         parts[index].pop("transcript", None)
 
@@ -416,22 +454,22 @@ class Service:
     def _respond(self, config: ResponseConfig | None, more: str | None = None) -> Iterator[Outcome]:
         """Answers as *config* says, with *more* instructions."""
         config = config or ResponseConfig()
-        if self.answer is not None and (config.model_extra or {}).get("cancel_previous"):
-            yield Cancel("client_cancelled")
-        if self.answer is not None:
+        outside = config.conversation == "none"
+        if self.answer is not None and not outside and (config.model_extra or {}).get("cancel_previous"):
+            yield Cancel(self.answer, "client_cancelled")
+        if self.answer is not None and not outside:
             raise Refused(
                 "conversation_already_has_active_response",
                 f"Conversation already has an active response in progress: {self.answer.id}. Wait until the response "
                 "is finished before creating a new one.",
             )
         check(_dumped(config), "response", self._values)
-        outside = config.conversation == "none"
         output = _merged(self.session["audio"]["output"], _dumped(config.audio and config.audio.output))
         form = output["format"]
-        turn = self._turn(config, self.items if config.input is None else self._input(config.input))
+        turn = self._turn(config, self._standing() if config.input is None else self._input(config.input))
         if more:
             turn = replace(turn, instructions=f"{turn.instructions}\n\n{more}")
-        self.answer = Answer(
+        answer = Answer(
             spoken="audio" in (config.output_modalities or self.session["output_modalities"]),
             audio_output={"format": form, "voice": output["voice"]},
             conversation_id=None if outside else self._conversation_id,
@@ -444,16 +482,20 @@ class Service:
             max_output_tokens=config.max_output_tokens or self.session["max_output_tokens"],
             previous_item_id=None if outside else self._last_id(),
         )
+        self.answers[answer.id] = answer
         self._answer_from_ms = self._turns.now_ms
-        yield self.answer.created()
+        yield answer.created()
         if self._rate_limits:
             yield self._limits()
-        yield Respond(turn, self.answer)
+        yield Respond(turn, answer)
 
     def _limits(self) -> Fields:
         """What is left of a minute's requests, and of its tokens."""
         self._requests += 1
-        left = (("requests", 1000, 1000 - self._requests), ("tokens", 100_000, max(0, 100_000 - 500 * self._requests)))
+        left = (
+            ("requests", 1000, max(0, 1000 - self._requests)),
+            ("tokens", 100_000, max(0, 100_000 - 500 * self._requests)),
+        )
         limits = [{"name": n, "limit": most, "remaining": rest, "reset_seconds": 60.0} for n, most, rest in left]
         return event("rate_limits.updated", rate_limits=limits)
 
@@ -464,10 +506,10 @@ class Service:
             if isinstance(item, ItemReference):
                 found.append(self._find(item.id or ""))
                 continue
+            check_item(item)
             said = item.model_dump(mode="json", exclude_unset=True)
             said["id"] = said.get("id") or new_id("item")
             if isinstance(item, Message):
-                check_message(item)
                 self._heard_in(said["id"], item)
             found.append(said)
         return found
@@ -497,25 +539,21 @@ class Service:
             results=results,
         )
 
-    def finish(self, status: str = "completed", details: Fields | None = None) -> Iterator[Fields]:
-        """Ends the response under way, as *status*; its item is in the conversation from now on."""
-        answer, self.answer = self.answer, None
-        if answer is None:
+    def finish(self, answer: Answer, status: str = "completed", details: Fields | None = None) -> Iterator[Fields]:
+        """Ends *answer*, if it is under way, as *status*; its items are in the conversation from now on."""
+        if self.answers.get(answer.id) is not answer:
             return
-        made = answer.items(status) if answer.conversation_id else []
-        if made:
+        if answer.conversation_id is not None:
             # Where it was announced: what the user said meanwhile stands behind it, and is for the next answer.
-            ids = [item["id"] for item in self.items]
-            before = answer.previous_item_id
-            at = ids.index(before) + 1 if before in ids else 0 if before is None else len(ids)
+            at = self._behind(answer.previous_item_id)
+            made = answer.conversation_items(status)
+            for item in self.items[:at] if made else ():
+                self._heard.pop(item["id"], None)  # answered
             self.items[at:at] = made
-            self._spoken_ms |= {
-                spoken.id: spoken.sent_bytes * 1000 / answer.bytes_per_second for spoken in answer.spoken_items
-            }
-            for item_id in ids[:at]:
-                self._heard.pop(item_id, None)  # answered
-        spoken_ms = sum(spoken.sent_bytes for spoken in answer.spoken_items) * 1000 / answer.bytes_per_second
-        self._quiet_from_ms = max(self._turns.now_ms, self._answer_from_ms + round(spoken_ms))
+            heard = {spoken.id: answer.sound_ms(spoken.id) or 0.0 for spoken in answer.spoken_items}
+            self._spoken_ms |= heard
+            self._quiet_from_ms = max(self._turns.now_ms, self._answer_from_ms + round(sum(heard.values())))
+        del self.answers[answer.id]
         yield from answer.done(status, details)
 
 

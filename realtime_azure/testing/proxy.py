@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ class _Way:
                 logger.warning("a connection was refused: %s", exc)
                 status, code = getattr(exc, "status", None) or 502, getattr(exc, "code", None) or "ProxyFailed"
                 refusal = Refusal(status, code=code, message=str(exc))
-                await answer_request(stream, protocol, signed(refused(refusal)))
+                await answer_request(stream, protocol, signed(refused(refusal), time.time()))
         except (InvalidHandshake, BrokenResourceError, OSError, EOFError):
             pass  # the client went away, or is none
         finally:

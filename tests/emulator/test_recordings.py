@@ -20,8 +20,7 @@ from anyio import Event, fail_after
 
 from realtime_azure import connect
 from realtime_azure.audio import pcm, wav
-from realtime_azure.emulator import FunctionCall, Reply, Turn, serve
-from realtime_azure.emulator.listener import Seen
+from realtime_azure.emulator import FunctionCall, Reply, Seen, Turn, serve
 from realtime_azure.testing import Cassette, Comparison, replay
 
 pytestmark = pytest.mark.anyio

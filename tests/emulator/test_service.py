@@ -14,6 +14,7 @@ from pydantic_core import from_json, to_json
 
 from realtime_azure.audio import g711, pcm, wav
 from realtime_azure.audio.resample import resample
+from realtime_azure.emulator.answer import Answer
 from realtime_azure.emulator.responder import Turn
 from realtime_azure.emulator.service import Cancel, Outcome, Respond, Service, Transcribe, encoded
 from realtime_azure.events import UnknownEvent, decode
@@ -112,10 +113,15 @@ def respond(service: Service, **response: Any) -> Turn:
     return turn_of(ask(service, event | ({"response": response} if response else {})))
 
 
+def finish(service: Service, status: str = "completed", details: Fields | None = None) -> list[Fields]:
+    """Ends the response under way, if there is one."""
+    return [] if service.answer is None else [*service.finish(service.answer, status, details)]
+
+
 def answer_it(service: Service, text: str = "Yes.") -> list[Fields]:
     """Lets the response under way say *text*, and end."""
     assert service.answer is not None
-    return [*(event for event, _ in service.answer.say(text, b"")), *service.finish()]
+    return [*(event for event, _ in service.answer.say(text, b"")), *finish(service)]
 
 
 def texts(service: Service) -> list[str]:
@@ -476,7 +482,7 @@ def test_a_truncated_answer_has_no_transcript(service: Service) -> None:
     assert service.answer is not None
     assert [*service.answer.say("Once upon a time", pcm.silence(1))]
     item_id = service.answer.outputs[0].id
-    assert [*service.finish()]
+    assert [*finish(service)]
     assert service.items[-1]["content"][0]["transcript"] == "Once upon a time"
     (cut,) = told(service, truncate(item_id))
     assert cut == {
@@ -733,7 +739,7 @@ def test_a_turn_whose_answer_never_began_is_answered_with_the_next(service: Serv
     """The user went on before the first word: what was said before is not forgotten."""
     told(service, create(typed("First.")))
     append(service, QUESTION + pcm.silence(0.5))
-    assert [*service.finish("cancelled", {"type": "cancelled", "reason": "turn_detected"})]
+    assert [*finish(service, "cancelled", {"type": "cancelled", "reason": "turn_detected"})]
     told(service, create(typed("Second.")))
     turn = turn_of(append(service, QUESTION + pcm.silence(0.5)))
     assert turn.text == "First. Second."
@@ -800,7 +806,7 @@ def test_speech_cuts_the_answer_short(service: Service) -> None:
     respond(service)
     outcomes = append(service, QUESTION[: len(QUESTION) // 2])
     assert kinds(outcomes) == ["input_audio_buffer.speech_started", "Cancel"]
-    assert outcomes[-1] == Cancel("turn_detected")
+    assert outcomes[-1] == Cancel(answer_of(service), "turn_detected")
 
 
 def test_speech_does_not_cut_the_answer_short_when_it_may_not(service: Service) -> None:
@@ -811,11 +817,100 @@ def test_speech_does_not_cut_the_answer_short_when_it_may_not(service: Service) 
 
 def test_a_response_is_cancelled(service: Service) -> None:
     respond(service)
-    assert ask(service, {"type": "response.cancel"}) == [Cancel("client_cancelled")]
-    (done,) = service.finish("cancelled", {"type": "cancelled", "reason": "client_cancelled"})
+    assert ask(service, {"type": "response.cancel"}) == [Cancel(answer_of(service), "client_cancelled")]
+    (done,) = finish(service, "cancelled", {"type": "cancelled", "reason": "client_cancelled"})
     assert done["response"]["status"] == "cancelled"
-    assert list(service.finish()) == []
+    assert finish(service) == []
     assert refused(service, {"type": "response.cancel"})["code"] == "response_cancel_not_active"
+
+
+def test_only_the_response_that_is_named_is_cancelled(service: Service) -> None:
+    """A cancel that comes too late for one response does not stop the next."""
+    respond(service)
+    late = {"type": "response.cancel", "response_id": "resp_before"}
+    assert refused(service, late)["code"] == "response_cancel_not_active"
+    answer = answer_of(service)
+    assert ask(service, {**late, "response_id": answer.id}) == [Cancel(answer, "client_cancelled")]
+
+
+def test_responses_outside_the_conversation_run_beside_the_one_in_it(service: Service) -> None:
+    told(service, create(typed("Hello.")))
+    respond(service)
+    inside = answer_of(service)
+    respond(service, conversation="none")
+    respond(service, conversation="none")
+    one, other = [answer for answer in service.answers.values() if answer is not inside]
+    assert service.answer is inside
+    assert refused(service, {"type": "response.create"})["code"] == "conversation_already_has_active_response"
+    assert ask(service, {"type": "response.cancel", "response_id": one.id}) == [Cancel(one, "client_cancelled")]
+    assert [*service.finish(one, "cancelled")][-1]["response"]["id"] == one.id
+    assert [*other.say("Beside it.", b"")]
+    assert [*service.finish(other)][-1]["response"]["output"][0]["content"][0]["transcript"] == "Beside it."
+    answer_it(service, "Good day.")
+    assert texts(service) == ["Hello.", "Good day."]
+    assert not service.answers
+
+
+def saying(service: Service) -> str:
+    """A spoken answer is under way; the id of its item, of which a second was sent."""
+    respond(service)
+    answer = answer_of(service)
+    assert [*answer.say("Once upon a time", pcm.silence(1))]
+    return answer.outputs[0].id
+
+
+def test_an_item_that_is_being_said_can_be_retrieved(service: Service) -> None:
+    (retrieved,) = told(service, {"type": "conversation.item.retrieve", "item_id": saying(service)})
+    assert retrieved["item"]["status"] == "in_progress"
+    assert retrieved["item"]["content"][0]["transcript"] == "Once upon a time"
+
+
+def test_an_item_that_is_being_said_can_be_truncated(service: Service) -> None:
+    """Players truncate before they cancel; what was not heard stays unheard when the answer ends."""
+    item_id = saying(service)
+    cut = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0}
+    assert "already shorter" in refused(service, {**cut, "audio_end_ms": 1100})["message"]
+    told(service, {**cut, "audio_end_ms": 400})
+    finish(service, "cancelled")
+    (item,) = service.items
+    assert "transcript" not in item["content"][0]
+    assert "of 400ms" in refused(service, {**cut, "audio_end_ms": 500})["message"]
+
+
+def test_an_item_that_is_being_said_can_be_deleted(service: Service) -> None:
+    item_id = saying(service)
+    told(service, {"type": "conversation.item.delete", "item_id": item_id})
+    assert "not found" in refused(service, {"type": "conversation.item.retrieve", "item_id": item_id})["message"]
+    assert finish(service)[-1]["response"]["output"][0]["id"] == item_id
+    assert service.items == []
+
+
+@pytest.mark.parametrize("behind", [None, "root", "first", "said"])
+def test_items_that_come_during_an_answer_are_where_they_were_told(service: Service, behind: str | None) -> None:
+    """Whoever folds the events by `previous_item_id` has the service's own order."""
+    told(service, create({**typed("One."), "id": "first"}))
+    item_id = saying(service)
+    order: list[str] = ["first", item_id]
+    for number in ("a", "b"):
+        previous = {} if behind is None else {"previous_item_id": item_id if behind == "said" else behind}
+        (added, _) = told(service, {**create({**typed("Meanwhile."), "id": number}), **previous})
+        before = added["previous_item_id"]
+        order.insert(order.index(before) + 1 if before else 0, number)
+    finish(service)
+    assert [item["id"] for item in service.items] == order
+
+
+@pytest.mark.parametrize("end_ms", [-1, -1000])
+def test_nothing_is_truncated_before_its_beginning(service: Service, end_ms: int) -> None:
+    item_id = saying(service)
+    finish(service)
+    cut = {"type": "conversation.item.truncate", "item_id": item_id, "content_index": 0, "audio_end_ms": end_ms}
+    assert refused(service, cut)["param"] == "audio_end_ms"
+
+
+def answer_of(service: Service) -> Answer:
+    assert service.answer is not None
+    return service.answer
 
 
 def test_a_cancelled_answer_stays_as_far_as_it_came(service: Service) -> None:
@@ -825,7 +920,7 @@ def test_a_cancelled_answer_stays_as_far_as_it_came(service: Service) -> None:
     deltas = service.answer.say("Good day to you.", b"")
     for _ in range(5):
         next(deltas)
-    assert [*service.finish("cancelled", {"type": "cancelled", "reason": "client_cancelled"})]
+    assert [*finish(service, "cancelled", {"type": "cancelled", "reason": "client_cancelled"})]
     assert texts(service) == ["Hello.", "Good day"]
     assert service.items[-1]["status"] == "incomplete"
 
