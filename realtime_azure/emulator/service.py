@@ -243,6 +243,8 @@ class Service:
         if self._transcribes and not set(change) <= {"type", "audio", "include"}:
             name = next(name for name in change if name not in {"type", "audio", "include"})
             raise Refused("unknown_parameter", f"Unknown parameter: 'session.{name}'.", f"session.{name}")
+        if self._transcribes and "output" in (change.get("audio") or {}):
+            raise Refused("unknown_parameter", "Unknown parameter: 'session.audio.output'.", "session.audio.output")
         check(change, "session", self._values)
         before, rate = self.session["audio"]["input"], self.session.get("input_audio_sampling_rate")
         self.session = _merged(self.session, change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -40,7 +41,12 @@ ENDING = [
 SPOKEN_ENDING = ["response.output_audio.done", "response.output_audio_transcript.done", *ENDING]
 TYPED_ENDING = ["response.output_text.done", *ENDING]
 
+ARGUMENTS = "response.function_call_arguments.delta"
+CALL_OPENING = ["response.output_item.added", "conversation.item.added"]
+CALL_ENDING = ["response.function_call_arguments.done", "conversation.item.done", "response.output_item.done"]
+
 WHERE = "response_id item_id output_index content_index"
+CALLED = "response_id item_id output_index call_id"
 KEYS = {
     name: {"type", "event_id", *fields.split()}
     for name, fields in {
@@ -51,6 +57,8 @@ KEYS = {
         SPOKEN: f"{WHERE} delta obfuscation",
         SOUND: f"{WHERE} delta",
         TYPED: f"{WHERE} delta obfuscation",
+        ARGUMENTS: f"{CALLED} delta obfuscation",
+        "response.function_call_arguments.done": f"{CALLED} name arguments",
         "response.output_audio.done": WHERE,
         "response.output_audio_transcript.done": f"{WHERE} transcript",
         "response.output_text.done": f"{WHERE} text",
@@ -65,6 +73,7 @@ RESPONSE_KEYS = set(
     "metadata".split()
 )
 ITEM_KEYS = {"id", "type", "status", "role", "content"}
+CALL_ITEM_KEYS = {"id", "type", "status", "name", "call_id", "arguments"}
 
 
 def answer(*, spoken: bool, **more: Any) -> Answer:
@@ -80,6 +89,20 @@ def answer(*, spoken: bool, **more: Any) -> Answer:
 def told(made: Answer, text: str = WORDS, sound: bytes = b"") -> list[Fields]:
     """A whole response."""
     return [made.created(), *(event for event, _ in made.say(text, sound)), *made.done()]
+
+
+def mixed(made: Answer) -> Iterator[Fields]:
+    """What an answer may be: words, two calls, and words again, in one response."""
+    sound = tone(300, 24000, 0.25) if made.spoken else b""
+    for piece in (
+        made.say("Let me look. ", sound),
+        made.say("One moment.", b""),
+        made.call("get_weather", '{"city":"Oslo"}'),
+        made.call("get_time", "{}"),
+        made.say("Both are on their way.", sound),
+    ):
+        for event, _ in piece:
+            yield event
 
 
 def types(events: list[Fields]) -> list[str]:
@@ -286,3 +309,157 @@ def test_our_own_reader_finds_nothing_wrong(spoken: bool) -> None:
         assert not isinstance(read, UnknownEvent)
         assert read.problems == ()
         assert read.type == event["type"]
+
+
+# Functions
+
+
+def test_a_call_has_the_order_of_the_service() -> None:
+    """As recorded: no content part, and the conversation's item is done before the response's."""
+    made = answer(spoken=False)
+    events = [made.created(), *(event for event, _ in made.call("get_weather", '{"city": "London"}')), *made.done()]
+    assert types(events) == [
+        "response.created",
+        *CALL_OPENING,
+        *[ARGUMENTS] * types(events).count(ARGUMENTS),
+        *CALL_ENDING,
+        "response.done",
+    ]
+    assert types(events).count(ARGUMENTS) > 3
+    assert joined(events, ARGUMENTS) == '{"city": "London"}'
+
+
+def test_each_event_of_a_call_has_the_fields_that_the_service_sends() -> None:
+    made = answer(spoken=True)
+    events = [*(event for event, _ in made.call("get_weather", '{"city":"Oslo"}')), *made.done()]
+    for event in events:
+        assert set(event) == KEYS[event["type"]]
+        assert set(event.get("item", CALL_ITEM_KEYS)) == CALL_ITEM_KEYS
+    by_type = {event["type"]: event for event in events}
+    begun, ended = by_type["response.output_item.added"]["item"], by_type["response.output_item.done"]["item"]
+    assert (begun["type"], begun["status"], begun["arguments"]) == ("function_call", "in_progress", "")
+    assert ended == {**begun, "status": "completed", "arguments": '{"city":"Oslo"}'}
+    assert begun["call_id"].startswith("call_")
+    done = by_type["response.function_call_arguments.done"]
+    assert (done["name"], done["call_id"], done["item_id"]) == ("get_weather", begun["call_id"], begun["id"])
+    assert by_type["response.done"]["response"]["output"] == [ended]
+
+
+def test_several_outputs_of_one_answer_come_one_after_the_other() -> None:
+    """Words that follow words are one message; each call is an item of its own, done as soon as it is said."""
+    made = answer(spoken=False)
+    events = [*mixed(made), *made.done()]
+    assert types(events) == [
+        *OPENING[1:],
+        *[TYPED] * 5,
+        *TYPED_ENDING[:-1],
+        *CALL_OPENING,
+        *[ARGUMENTS] * 5,
+        *CALL_ENDING,
+        *CALL_OPENING,
+        *[ARGUMENTS] * 1,
+        *CALL_ENDING,
+        *OPENING[1:],
+        *[TYPED] * 5,
+        *TYPED_ENDING,
+    ]
+    output = events[-1]["response"]["output"]
+    assert [item["type"] for item in output] == ["message", "function_call", "function_call", "message"]
+    assert output[0]["content"] == [{"type": "output_text", "text": "Let me look. One moment."}]
+    assert output[1]["call_id"] != output[2]["call_id"]
+
+
+@pytest.mark.parametrize("spoken", [True, False])
+def test_outputs_are_numbered_and_stand_behind_each_other(spoken: bool) -> None:
+    made = answer(spoken=spoken)
+    events = [*mixed(made), *made.done()]
+    ids = [item["id"] for item in events[-1]["response"]["output"]]
+    added = [event for event in events if event["type"] == "conversation.item.added"]
+    assert [event["item"]["id"] for event in added] == ids
+    assert [event["previous_item_id"] for event in added] == ["item_before", *ids[:-1]]
+    for event in events:
+        item_id = event.get("item_id") or event.get("item", {}).get("id")
+        if "output_index" in event:
+            assert ids[event["output_index"]] == item_id
+
+
+def test_what_a_call_says_counts() -> None:
+    made = answer(spoken=False)
+    assert [*made.say("one two", b""), *made.call("f", '{"a": 1, "b": 2}')]
+    assert made.tokens == 2 + 4
+    assert [*made.done()][-1]["response"]["usage"]["output_tokens"] == 6
+
+
+@pytest.mark.parametrize("conversation_id", ["conv_1", None])
+@pytest.mark.parametrize("spoken", [True, False])
+def test_cut_at_any_point_several_outputs_end_well(spoken: bool, conversation_id: str | None) -> None:
+    """In the middle of closing one, too: each is opened once and closed once, and says in the end what was sent."""
+    whole = answer(spoken=spoken, conversation_id=conversation_id)
+    count = len(list(mixed(whole)))
+    assert count > 25
+    for cut in range(count + 1):
+        made = answer(spoken=spoken, conversation_id=conversation_id)
+        before = list(islice(mixed(made), cut))
+        events = [*before, *made.done("cancelled", {"type": "cancelled", "reason": "turn_detected"})]
+        opened = [event["item"]["id"] for event in events if event["type"] == "response.output_item.added"]
+        closed = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+        assert [item["id"] for item in closed] == opened, cut
+        assert events[-1]["response"]["output"] == closed == made.items("cancelled")
+        assert all(item["status"] == "completed" for item in closed[:-1])
+        for item in closed:
+            of_it = [event for event in events if event.get("item_id") == item["id"]]
+            names = types(of_it)
+            for begin, end in OPENED_AND_CLOSED[2:]:
+                assert names.count(begin) == names.count(end) <= 1
+            if item["type"] == "function_call":
+                assert joined(of_it, ARGUMENTS) == item["arguments"]
+            elif item["content"]:
+                text = item["content"][0]["transcript" if spoken else "text"]
+                assert joined(of_it, SPOKEN if spoken else TYPED) == text
+        announced = types(events).count("conversation.item.added")
+        assert announced == types(events).count("conversation.item.done")
+        assert announced <= len(opened) if conversation_id else announced == 0
+
+
+def test_a_call_that_was_said_stays_completed_when_the_answer_is_cut_short() -> None:
+    """Somebody may be running the function already."""
+    made = answer(spoken=False)
+    assert [*made.call("f", "{}")]
+    *_, done = made.done("cancelled", {"type": "cancelled", "reason": "client_cancelled"})
+    assert done["response"]["status"] == "cancelled"
+    assert [item["status"] for item in done["response"]["output"]] == ["completed"]
+
+
+def test_a_call_that_was_cut_is_incomplete() -> None:
+    made = answer(spoken=False)
+    before = [event for event, _ in islice(made.call("f", '{"city": "Oslo"}'), 4)]
+    *_, done = made.done("incomplete", {"type": "incomplete", "reason": "max_output_tokens"})
+    (item,) = done["response"]["output"]
+    assert (item["status"], item["arguments"]) == ("incomplete", joined(before, ARGUMENTS))
+    assert item["arguments"]
+
+
+def test_an_answer_outside_the_conversation_says_nothing_of_one() -> None:
+    made = answer(spoken=True, conversation_id=None, previous_item_id=None)
+    events = [made.created(), *mixed(made), *made.done()]
+    assert not [name for name in types(events) if name.startswith("conversation.")]
+    assert {event["response"]["conversation_id"] for event in events if "response" in event} == {None}
+    inside = answer(spoken=True)
+    whole = types([inside.created(), *mixed(inside), *inside.done()])
+    assert types(events) == [name for name in whole if not name.startswith("conversation.")]
+
+
+@given(arguments=st.text(max_size=40))
+def test_the_arguments_arrive_whatever_they_are(arguments: str) -> None:
+    made = answer(spoken=False)
+    events = [event for event, _ in made.call("f", arguments)]
+    assert joined(events, ARGUMENTS) == arguments
+    assert next(event for event in events if event["type"].endswith("arguments.done"))["arguments"] == arguments
+
+
+def test_our_own_reader_finds_nothing_wrong_with_calls() -> None:
+    made = answer(spoken=True)
+    for event in [made.created(), *mixed(made), *made.done()]:
+        read = decode(to_json(event))
+        assert not isinstance(read, UnknownEvent)
+        assert read.problems == ()

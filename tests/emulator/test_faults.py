@@ -15,6 +15,7 @@ import pytest
 from anyio import fail_after, move_on_after
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_core import to_json
 
 from realtime_azure import (
     AuthenticationError,
@@ -28,7 +29,7 @@ from realtime_azure import (
     RateLimited,
     connect,
 )
-from realtime_azure.emulator import Emulator, Fault, Turn, serve
+from realtime_azure.emulator import REFUSALS, Emulator, Fault, Turn, serve
 from realtime_azure.emulator.faults import KINDS, Faults, Trouble
 from realtime_azure.errors import Refusal
 from realtime_azure.events import (
@@ -464,3 +465,51 @@ async def test_drawn_faults_strike_again_with_the_seed() -> None:
 def test_every_kind_there_is_was_tried() -> None:
     source = Path(__file__).read_text("utf-8").partition("# What the client makes of them")[2]
     assert [kind for kind in KINDS if f'"{kind}' not in source and kind != "refuse"] == []
+
+
+# Together
+
+
+SPOILING = [kind for kind in KINDS if kind not in ("refuse", "expire", "clock_skew", "slow_reader", "slow_writer")]
+SAID = to_json({"type": "response.created", "event_id": "event_1", "response": {"status": "in_progress"}})
+
+
+@given(st.lists(st.sampled_from(SPOILING), min_size=2, max_size=4), st.integers(0, 1000))
+def test_faults_may_strike_the_same_message(kinds: list[Any], seed: int) -> None:
+    """Whatever one of them made of it, the next finds bytes, and the emulator lives."""
+    trouble = Trouble([Fault.parse(f"{kind}@1{VALUES.get(kind, '')}") for kind in kinds], seed)
+    for _ in range(3):
+        assert all(isinstance(message, bytes) for message in trouble.said(SAID))
+        trouble.heard(SAID)
+        trouble.sent()
+
+
+VALUES = {"close": "=1011", "giant": "=1000", "error": "=server_error"}
+
+
+@pytest.mark.anyio
+async def test_who_is_refused_uses_up_no_fault() -> None:
+    """One connection was to break: it does, however many handshakes were refused before it."""
+    with fail_after(10):
+        async with serve(responder=say, refuse=[REFUSALS["too_many"]], faults=["close@1=1011*1"]) as emulator:
+            for kind in (RateLimited, AuthenticationError):
+                with pytest.raises(kind):
+                    async with connect(
+                        emulator.url, deployment="any", api_version="v1", api_key="wrong", max_retries=0
+                    ):
+                        pass
+            async with opened(emulator) as connection:
+                with pytest.raises(ConnectionLost) as caught:
+                    await connection.receive()
+                assert caught.value.code == 1011
+            async with opened(emulator) as connection:
+                assert isinstance(await connection.receive(), SessionCreated)
+
+
+def test_connections_are_counted_where_they_begin() -> None:
+    """A request more, or a refusal, changes nothing of what is drawn from the seed."""
+    faults = Faults(["duplicate@50%"], seed=7)
+    for _ in range(3):
+        faults.refusal()
+    assert faults.trouble().number == 1
+    assert faults.trouble().number == 2

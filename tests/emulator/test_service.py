@@ -14,7 +14,7 @@ from pydantic_core import from_json, to_json
 
 from realtime_azure.audio import g711, pcm, wav
 from realtime_azure.audio.resample import resample
-from realtime_azure.emulator.answer import Answer
+from realtime_azure.emulator.answer import Answer, Called
 from realtime_azure.emulator.responder import Turn
 from realtime_azure.emulator.service import Cancel, Outcome, Respond, Service, Transcribe, encoded
 from realtime_azure.events import UnknownEvent, decode
@@ -119,9 +119,9 @@ def finish(service: Service, status: str = "completed", details: Fields | None =
 
 
 def answer_it(service: Service, text: str = "Yes.") -> list[Fields]:
-    """Lets the response under way say *text*, and end."""
-    assert service.answer is not None
-    return [*(event for event, _ in service.answer.say(text, b"")), *finish(service)]
+    """Lets the response that began last say *text*, and end."""
+    (*_, answer) = service.answers.values()
+    return [*(event for event, _ in answer.say(text, b"")), *service.finish(answer)]
 
 
 def texts(service: Service) -> list[str]:
@@ -296,6 +296,33 @@ REFUSALS: dict[str, tuple[Fields, str, str | None]] = {
         "item_id",
     ),
     "for calls only": ({"type": "output_audio_buffer.clear"}, "invalid_value", "type"),
+    "another conversation": (
+        {"type": "response.create", "response": {"conversation": "other"}},
+        "invalid_value",
+        "response.conversation",
+    ),
+    "a function's result of no call": (
+        create({"type": "function_call_output", "output": "x"}),
+        "missing_required_parameter",
+        "item.call_id",
+    ),
+    "no result of a function": (
+        create({"type": "function_call_output", "call_id": "x"}),
+        "missing_required_parameter",
+        "item.output",
+    ),
+    "a reference as an item": (create({"type": "item_reference", "id": "x"}), "invalid_value", "item.type"),
+    "no tokens": (session_update(max_output_tokens=0), "invalid_value", "session.max_output_tokens"),
+    "too many tokens": (
+        {"type": "response.create", "response": {"max_output_tokens": 4097}},
+        "invalid_value",
+        "response.max_output_tokens",
+    ),
+    "a reference to nothing": (
+        {"type": "response.create", "response": {"input": [{"type": "item_reference", "id": "x"}]}},
+        "invalid_value",
+        "item_id",
+    ),
 }
 
 
@@ -496,9 +523,107 @@ def test_a_truncated_answer_has_no_transcript(service: Service) -> None:
     assert not retrieved["item"]["content"][0].get("transcript")
 
 
-def test_only_an_answer_can_be_truncated(service: Service) -> None:
-    told(service, create(typed("a", id="mine")))
-    assert refused(service, truncate("mine"))["param"] == "item_id"
+def spoken_answer(service: Service, seconds: float = 1) -> str:
+    """The id of an answer of so many seconds, which is over."""
+    respond(service)
+    assert service.answer is not None
+    assert [*service.answer.say("Once upon a time", pcm.silence(seconds)), *finish(service)]
+    item_id: str = service.items[-1]["id"]
+    return item_id
+
+
+def the_call(item_id: str) -> Fields:
+    return {"id": item_id, "type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        typed("a", id="mine"),
+        typed("a", id="mine", role="system"),
+        typed("a", id="mine", role="assistant"),
+        {"type": "message", "role": "user", "id": "mine", "content": [{"type": "input_audio", "audio": "AAAA"}]},
+        the_call("mine"),
+    ],
+    ids=["typed", "system", "written by the assistant", "spoken by the user", "a call"],
+)
+def test_only_a_spoken_answer_can_be_truncated(service: Service, item: Fields) -> None:
+    told(service, create(item))
+    before = [*service.items]
+    error = refused(service, truncate("mine", 0))
+    assert (error["code"], error["param"]) == ("invalid_value", "item_id")
+    assert error["message"] == "Only model output audio messages can be truncated"
+    assert service.items == before
+
+
+def test_a_written_answer_cannot_be_truncated(service: Service) -> None:
+    respond(service, output_modalities=["text"])
+    answer_it(service)
+    assert refused(service, truncate(service.items[-1]["id"], 0))["param"] == "item_id"
+
+
+@pytest.mark.parametrize("index", [1, -1])
+def test_only_content_that_there_is_can_be_truncated(service: Service, index: int) -> None:
+    item_id = spoken_answer(service)
+    assert refused(service, {**truncate(item_id), "content_index": index})["code"] == "invalid_value"
+    assert service.items[-1]["content"][0]["transcript"]
+
+
+@pytest.mark.parametrize("end", [0, 999, 1000])
+def test_an_answer_is_truncated_within_its_length(service: Service, end: int) -> None:
+    (cut,) = told(service, truncate(spoken_answer(service), end))
+    assert (cut["type"], cut["audio_end_ms"]) == ("conversation.item.truncated", end)
+
+
+@pytest.mark.parametrize("end", [1001, 60_000, -1])
+def test_an_answer_is_not_truncated_beyond_its_length(service: Service, end: int) -> None:
+    error = refused(service, truncate(spoken_answer(service), end))
+    assert (error["code"], error["param"]) == ("invalid_value", "audio_end_ms")
+    if end > 0:
+        assert error["message"] == f"Audio content of 1000ms is already shorter than {end}ms"
+    assert service.items[-1]["content"][0]["transcript"] == "Once upon a time"
+
+
+def test_what_was_cut_off_does_not_come_back(service: Service) -> None:
+    item_id = spoken_answer(service)
+    told(service, truncate(item_id, 300))
+    assert "300ms is already shorter than 301ms" in refused(service, truncate(item_id, 301))["message"]
+    assert [event["audio_end_ms"] for event in told(service, truncate(item_id, 300))] == [300]
+
+
+def test_telephone_sound_is_truncated_by_the_time_it_takes(service: Service) -> None:
+    """8000 bytes are a second there."""
+    respond(service, audio={"output": {"format": {"type": "audio/pcmu"}}})
+    assert service.answer is not None
+    assert [*service.answer.say("Yes.", bytes(8000)), *finish(service)]
+    item_id = service.items[-1]["id"]
+    assert "1000ms is already" in refused(service, truncate(item_id, 1001))["message"]
+    assert told(service, truncate(item_id, 1000))
+
+
+def test_a_cancelled_answer_is_as_long_as_what_was_sent_of_it(service: Service) -> None:
+    respond(service)
+    assert service.answer is not None
+    said = service.answer.say("Once", pcm.silence(60))
+    while service.answer.spoken_items == [] or service.answer.spoken_items[0].sent_bytes < len(pcm.silence(0.2)):
+        next(said)
+    assert [*finish(service, "cancelled", {"type": "cancelled", "reason": "turn_detected"})]
+    item_id = service.items[-1]["id"]
+    assert "200ms is already shorter than 201ms" in refused(service, truncate(item_id, 201))["message"]
+
+
+# Appending
+
+
+def test_fifteen_mebibytes_are_the_most_that_is_appended_at_once(service: Service) -> None:
+    update(service, audio={"input": {"turn_detection": None}})
+    most = bytes(15 * 1024 * 1024)
+    error = refused(service, appended(most + b"\0"))
+    assert (error["code"], error["param"]) == ("invalid_value", "audio")
+    assert str(len(most)) in error["message"]
+    assert "0.00ms" in refused(service, {"type": "input_audio_buffer.commit"})["message"]
+    assert ask(service, appended(most)) == []
+    assert kinds(ask(service, {"type": "input_audio_buffer.commit"}))[0] == "input_audio_buffer.committed"
 
 
 # Turns
@@ -925,6 +1050,257 @@ def test_a_cancelled_answer_stays_as_far_as_it_came(service: Service) -> None:
     assert service.items[-1]["status"] == "incomplete"
 
 
+# Functions
+
+WEATHER: Fields = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
+TIME: Fields = {"type": "function", "name": "get_time"}
+
+
+def result(call_id: str, output: str) -> Fields:
+    return create({"type": "function_call_output", "call_id": call_id, "output": output})
+
+
+def call_it(service: Service, *names: str) -> list[str]:
+    """Lets the response under way call the functions *names*, and end; the ids of the calls."""
+    answer = service.answer
+    assert answer is not None
+    for name in names:
+        assert [*answer.call(name, "{}")]
+    assert [*finish(service)]
+    return [item["call_id"] for item in service.items if item["type"] == "function_call"]
+
+
+def test_a_turn_knows_the_functions_of_the_session(service: Service) -> None:
+    update(service, tools=[WEATHER, TIME])
+    assert respond(service).tools == (WEATHER, TIME)
+
+
+def test_a_response_has_functions_of_its_own(service: Service) -> None:
+    update(service, tools=[WEATHER])
+    assert respond(service, tools=[TIME]).tools == (TIME,)
+    answer_it(service)
+    assert respond(service, tools=[]).tools == ()
+
+
+def test_a_turn_has_what_the_functions_gave_back_in_order(service: Service) -> None:
+    told(service, create(typed("How is it in Oslo?")))
+    respond(service)
+    first, second = call_it(service, "get_weather", "get_time")
+    told(service, result(second, "12 o'clock"))
+    told(service, result(first, "rain"))
+    turn = respond(service)
+    assert turn.text == ""
+    assert list(turn.results.items()) == [(second, "12 o'clock"), (first, "rain")]
+    answer_it(service)
+    assert respond(service).results == {}
+
+
+def test_what_a_function_gave_back_comes_with_what_was_written_meanwhile(service: Service) -> None:
+    respond(service)
+    (call_id,) = call_it(service, "get_weather")
+    told(service, result(call_id, "rain"))
+    told(service, create(typed("Hurry up.")))
+    turn = respond(service)
+    assert (turn.text, turn.results) == ("Hurry up.", {call_id: "rain"})
+
+
+def test_a_call_is_in_the_conversation_when_it_is_done(service: Service) -> None:
+    told(service, create(typed("Hello.", id="mine")))
+    respond(service)
+    call_it(service, "get_weather")
+    assert [item["type"] for item in service.items] == ["message", "function_call"]
+    (retrieved,) = told(service, {"type": "conversation.item.retrieve", "item_id": service.items[-1]["id"]})
+    assert retrieved["item"]["name"] == "get_weather"
+
+
+def test_a_result_that_comes_before_the_end_of_the_response_stands_behind_its_call(service: Service) -> None:
+    """As recorded: the client was faster than `response.done`."""
+    told(service, create(typed("Hello.", id="mine")))
+    respond(service)
+    assert service.answer is not None
+    assert [*service.answer.call("get_weather", "{}")]
+    (call,) = service.answer.outputs
+    assert isinstance(call, Called)
+    added, done = told(service, result(call.call_id, "rain"))
+    assert added["previous_item_id"] == done["previous_item_id"] == call.id
+    assert [*finish(service)]
+    assert [item["type"] for item in service.items] == ["message", "function_call", "function_call_output"]
+    assert respond(service).results == {call.call_id: "rain"}
+
+
+def test_what_is_written_before_an_answer_begins_stands_where_it_was_announced(service: Service) -> None:
+    """The answer goes in front of it, behind what it answers; each event says so."""
+    told(service, create(typed("First.", id="first")))
+    respond(service)
+    added, _ = told(service, create(typed("Second.", id="second")))
+    assert added["previous_item_id"] == "first"
+    events = answer_it(service)
+    (said,) = [event for event in events if event["type"] == "conversation.item.added"]
+    assert said["previous_item_id"] == "first"
+    assert texts(service) == ["First.", "Yes.", "Second."]
+
+
+# Outside the conversation
+
+
+def test_a_response_outside_the_conversation_leaves_it_alone(service: Service) -> None:
+    told(service, create(typed("Hello.", id="mine")))
+    turn = respond(service, conversation="none", metadata={"topic": "classification"})
+    assert turn.text == "Hello."  # what it is about, unless it brings something of its own
+    events = answer_it(service)
+    assert not [event for event in events if event["type"].startswith("conversation.")]
+    response = events[-1]["response"]
+    assert (response["conversation_id"], response["metadata"]) == (None, {"topic": "classification"})
+    assert response["output"][0]["content"][0]["transcript"] == "Yes."
+    assert [item["id"] for item in service.items] == ["mine"]
+    assert respond(service).text == "Hello."  # still not answered
+
+
+def test_a_response_has_an_input_of_its_own(service: Service) -> None:
+    """Instead of the conversation: items that nobody sees, and references to those that are there."""
+    told(service, create(typed("Far away.", id="far")))
+    told(service, create(typed("Near.", id="near")))
+    turn = respond(
+        service,
+        conversation="none",
+        input=[{"type": "item_reference", "id": "near"}, typed("Is this far?")],
+    )
+    assert turn.text == "Near. Is this far?"
+    answer_it(service)
+    assert [item["id"] for item in service.items] == ["far", "near"]
+
+
+def test_an_empty_input_is_nothing_at_all(service: Service) -> None:
+    told(service, create(typed("Hello.")))
+    assert respond(service, input=[]).text == ""
+
+
+def test_an_input_in_the_conversation_is_answered_there(service: Service) -> None:
+    told(service, create(typed("Hello.", id="mine")))
+    assert respond(service, input=[typed("What?")]).text == "What?"
+    answer_it(service)
+    assert texts(service) == ["Hello.", "Yes."]
+
+
+def test_an_input_may_be_sound_and_what_functions_gave_back(service: Service) -> None:
+    part = {"type": "input_audio", "audio": pybase64.b64encode(QUESTION).decode()}
+    turn = respond(
+        service,
+        conversation="none",
+        input=[
+            {"type": "message", "role": "user", "content": [part]},
+            {"type": "function_call_output", "call_id": "c", "output": "rain"},
+        ],
+    )
+    assert turn.audio == QUESTION
+    assert turn.results == {"c": "rain"}
+
+
+def test_a_refused_input_leaves_no_response_behind(service: Service) -> None:
+    bad = {"type": "response.create", "response": {"input": [{"type": "item_reference", "id": "x"}]}}
+    assert refused(service, bad)["code"] == "invalid_value"
+    assert service.answer is None
+    assert respond(service).text == ""
+
+
+def test_speech_that_ends_during_an_answer_does_not_begin_another(service: Service) -> None:
+    update(service, audio={"input": {"turn_detection": {"type": "server_vad", "interrupt_response": False}}})
+    respond(service)
+    assert "response.created" not in kinds(append(service, QUESTION + pcm.silence(0.5)))
+
+
+@pytest.mark.parametrize("most", [1, 4096, "inf"])
+def test_a_response_says_how_many_tokens_it_may_have(service: Service, most: int | str) -> None:
+    assert update(service, max_output_tokens=most)["max_output_tokens"] == most
+    respond(service)
+    assert service.answer is not None
+    assert service.answer.max_output_tokens == most
+    assert answer_it(service)[-1]["response"]["max_output_tokens"] == most
+    respond(service, max_output_tokens=7)
+    assert answer_it(service)[-1]["response"]["max_output_tokens"] == 7
+
+
+# Transcription sessions
+
+
+@pytest.fixture
+def scribe() -> Service:
+    return Service("", transcription=True, now=lambda: 1_800_000_000.5)
+
+
+def transcription_update(**session: Any) -> Fields:
+    return {"type": "session.update", "session": {"type": "transcription", **session}}
+
+
+def test_a_transcription_session_has_what_it_needs(scribe: Service) -> None:
+    created = scribe.created()
+    session = created["session"]
+    assert created["type"] == "session.created"
+    assert set(session) == {"id", "type", "object", "expires_at", "include", "audio", "emulator"}
+    assert (session["type"], session["object"]) == ("transcription", "realtime.transcription_session")
+    assert set(session["audio"]) == {"input"}
+    assert session["audio"]["input"]["turn_detection"] == SERVER_VAD
+    assert session["audio"]["input"]["transcription"] is not None
+
+
+def test_a_transcription_session_is_updated(scribe: Service) -> None:
+    settings = {"transcription": {"model": "whisper-1", "language": "en"}, "format": {"type": "audio/pcmu"}}
+    (updated,) = told(scribe, transcription_update(audio={"input": settings}, include=["logprobs"]))
+    assert updated["type"] == "session.updated"
+    heard = updated["session"]["audio"]["input"]
+    assert heard["transcription"] == {"model": "whisper-1", "language": "en", "prompt": None}
+    assert heard["format"] == {"type": "audio/pcmu"}
+    assert updated["session"]["include"] == ["logprobs"]
+
+
+@pytest.mark.parametrize(
+    ("event", "code", "param"),
+    [
+        (session_update(instructions="x"), "invalid_value", "session.type"),
+        (transcription_update(instructions="x"), "unknown_parameter", "session.instructions"),
+        (transcription_update(tools=[]), "unknown_parameter", "session.tools"),
+        (transcription_update(audio={"output": {"voice": "x"}}), "unknown_parameter", "session.audio.output"),
+        (transcription_update(audio={"input": {"format": {"type": "mp3"}}}), "invalid_value", None),
+        ({"type": "response.create"}, "invalid_value", "type"),
+        ({"type": "response.cancel"}, "response_cancel_not_active", None),
+    ],
+)
+def test_a_transcription_session_does_nothing_else(
+    scribe: Service, event: Fields, code: str, param: str | None
+) -> None:
+    before = scribe.created()["session"]
+    error = refused(scribe, event)
+    assert error["code"] == code
+    assert param is None or error["param"] == param
+    assert scribe.created()["session"] == before
+
+
+def test_a_transcription_session_writes_down_and_does_not_answer(scribe: Service) -> None:
+    outcomes = append(scribe, pcm.silence(0.5) + QUESTION + pcm.silence(0.5))
+    assert kinds(outcomes) == [
+        "input_audio_buffer.speech_started",
+        "input_audio_buffer.speech_stopped",
+        "input_audio_buffer.committed",
+        "conversation.item.added",
+        "conversation.item.done",
+        "Transcribe",
+    ]
+    assert outcomes[-1] == Transcribe(scribe.items[0]["id"], outcomes[-1].audio)  # type: ignore[union-attr]
+    assert scribe.answer is None
+
+
+def test_a_transcription_session_takes_turns_by_hand(scribe: Service) -> None:
+    told(scribe, transcription_update(audio={"input": {"turn_detection": None}}))
+    assert append(scribe, QUESTION) == []
+    assert kinds(ask(scribe, {"type": "input_audio_buffer.commit"}))[-1] == "Transcribe"
+
+
+@pytest.mark.parametrize("transcription", [False, True])
+def test_a_session_says_when_it_expires(transcription: bool) -> None:
+    short = Service("any", transcription=transcription, lifetime=90, now=lambda: 1_800_000_000.5)
+    assert short.created()["session"]["expires_at"] == 1_800_000_090
+
+
 # Garbage
 
 JSON = st.recursive(
@@ -976,6 +1352,25 @@ GOOD: list[Fields] = [
             "conversation": "auto",
         },
     },
+    {
+        "type": "response.create",
+        "response": {
+            "conversation": "none",
+            "max_output_tokens": 5,
+            "tools": [{"type": "function", "name": "f"}],
+            "input": [
+                {"type": "item_reference", "id": "i"},
+                {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "x"}]},
+                {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "c", "output": "o"},
+            ],
+        },
+    },
+    create({"type": "function_call", "id": "c", "call_id": "c", "name": "f", "arguments": "{}"}),
+    {
+        "type": "session.update",
+        "session": {"type": "transcription", "audio": {"input": {"transcription": {"model": "m"}}}, "include": ["x"]},
+    },
 ]
 
 
@@ -1001,9 +1396,32 @@ def spoilt(draw: st.DrawFn) -> bytes:
     return json.dumps(replaced(good, path, draw(JSON))).encode()
 
 
+def without_one(value: Any, path: tuple[str | int, ...]) -> Any:
+    """*value* without what is at *path*."""
+    *above, last = path
+    if above:
+        inside: Any = value
+        for step in above:
+            inside = inside[step]
+        return replaced(value, tuple(above), without_one(inside, (last,)))
+    kept = value.items() if isinstance(value, dict) else enumerate(value)
+    left = {step: part for step, part in kept if step != last}
+    return left if isinstance(value, dict) else list(left.values())
+
+
+@pytest.mark.parametrize("good", GOOD, ids=lambda good: good["type"])
+def test_an_event_that_lacks_something_is_survived(good: Fields) -> None:
+    for path in paths(good)[1:]:
+        survives(json.dumps(without_one(good, path)).encode())
+
+
 def survives(message: bytes) -> None:
     """*message* is answered with events that can be read, and the session goes on."""
-    service = Service("gpt-realtime")
+    for transcription in (False, True):
+        survives_in(Service("gpt-realtime", transcription=transcription), message)
+
+
+def survives_in(service: Service, message: bytes) -> None:
     for event in (message, appended(pcm.silence(0.2)), {"type": "response.create"}, message):
         for outcome in ask(service, event):
             if isinstance(outcome, dict):
@@ -1013,7 +1431,9 @@ def survives(message: bytes) -> None:
                 assert from_json(to_json(outcome)) == outcome
     if service.answer is not None:
         answer_it(service)
-    assert update(service, instructions="Go on.")["instructions"] == "Go on."
+    kind = service.session["type"]
+    (updated,) = told(service, {"type": "session.update", "session": {"type": kind, "include": ["the end"]}})
+    assert updated["session"]["include"] == ["the end"]
 
 
 @given(message=st.binary(max_size=60))
