@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ..testing import Cassette, Comparison
 
 
+PORT = 8090
+
+
 def add_to(commands: Any) -> None:
     _add_record(commands)
     _add_replay(commands)
@@ -37,7 +40,12 @@ def _add_record(commands: Any) -> None:
         "queries of URLs. Point any client at it, in any language; Ctrl-C ends it.",
         epilog="example: realtime-azure record session.jsonl, then: realtime-azure replay session.jsonl",
     )
-    parser.add_argument("file", metavar="FILE", type=Path, help="the cassette; further connections go to FILE-2, …")
+    parser.add_argument(
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="the cassette; if it is there already, and for more connections, FILE-2, …",
+    )
     parser.add_argument("--port", type=port, default=8091, help="where clients connect; 0 picks one (%(default)s)")
     parser.add_argument("--keep-sound", action="store_true", help="keep what is said aloud, too, not its beginnings")
     configuration.add_to(parser)
@@ -76,8 +84,10 @@ def _add_replay(commands: Any) -> None:
         epilog="example: realtime-azure replay session.jsonl --against emulator",
     )
     parser.add_argument("file", metavar="FILE", type=Path, help="the cassette")
-    parser.add_argument("--port", type=port, default=8090, help="where clients connect; 0 picks one (%(default)s)")
-    parser.add_argument("--strict", action="store_true", help="the client has to use the same ids and pieces of sound")
+    parser.add_argument("--port", type=port, default=PORT, help="where clients connect; 0 picks one (%(default)s)")
+    parser.add_argument(
+        "--strict", action="store_true", help="ids, pieces of sound and all fields have to be those of the cassette"
+    )
     parser.add_argument("--pace", type=float, default=math.inf, help="1 takes the time that it took (no time)")
     parser.add_argument("--against", choices=["service", "emulator"], help="compare with what one of these says now")
     configuration.add_to(parser)
@@ -99,6 +109,8 @@ async def _replay(options: argparse.Namespace) -> int:
     except CassetteError as exc:
         raise ConfigurationError(str(exc)) from exc
     if options.against:
+        if not math.isinf(options.pace) or options.port != PORT:
+            raise ConfigurationError("--pace and --port are for serving a cassette; leave them out with --against")
         return await _compare(options, cassette)
     _tell()
     async with replayed(cassette, strict=options.strict, pace=options.pace, port=options.port) as replay:
@@ -118,7 +130,8 @@ async def _compare(options: argparse.Namespace, cassette: Cassette) -> int:
     except TimeoutError as exc:
         raise NoAnswer(str(exc)) from exc
     print(comparison)
-    print("the same kinds of events came" if comparison.same else "the kinds of events differ")
+    what = "events" if options.strict else "kinds of events"
+    print(f"the same {what} came" if comparison.same else f"the {what} differ")
     return 0 if comparison.same else 1
 
 
@@ -129,9 +142,9 @@ async def _said_again(options: argparse.Namespace, cassette: Cassette) -> Compar
     if options.against == "service":
         with configuration.arguments_of(options) as how:
             async with connect(configuration.endpoint_of(options), **how) as connection:
-                return await replay(cassette, connection)
+                return await replay(cassette, connection, strict=options.strict)
     async with serve(pace=math.inf) as emulator, connect(**emulated(emulator, cassette.dialect)) as connection:
-        return await replay(cassette, connection)
+        return await replay(cassette, connection, strict=options.strict)
 
 
 def emulated(emulator: Emulator, dialect: Dialect) -> dict[str, Any]:

@@ -5,10 +5,12 @@
     {"kind": "message", "direction": "sent", "at": 0.013, "data": {"type": "session.update", ...}}
     {"kind": "close", "at": 3.2, "code": 1000, "reason": ""}
 
-*at* is seconds from the beginning. What signs in is never in it: headers are not written, and fields of messages that
-hold a secret (a tool's `authorization` and `headers`, a client secret's `value`, what follows `?` in a URL) say so
-instead; of what is no JSON object, only the beginning is there, as far as it names none of them. Nor is what a person
-said: of each piece of sound the first hundredth of a second is left, unless it is asked to be kept.
+*at* is seconds from the beginning. What signs in is not in it: headers are not written, and fields of messages that
+are named as secrets are (a tool's `authorization` and `headers`, tokens, keys, passwords, a client secret's `value`)
+say so instead, in the JSON text of a function's arguments and results, too; so does what looks like a token in any
+text, and of URLs who signs in and what follows `?`. Of what is no JSON object, only the beginning is there, as far as
+it names none of them. What a model says word by word is kept as it is. Nor is what a person said in it: of each piece
+of sound the first hundredth of a second is left, unless it is asked to be kept. (Pictures are kept.)
 """
 
 from __future__ import annotations
@@ -31,10 +33,14 @@ SCRUBBED = "(left out)"
 SHORT = 640
 """Characters of base64 that are left of shortened sound: a hundredth of a second of PCM16 at 24 kHz."""
 
-_SECRETS = frozenset(
-    "authorization headers api_key api-key access_token client_secret credential password secret".split()
+_NAMES = (
+    "authorization|headers|cookie|(api|subscription|private|access|account)[_-]?key|sig|signature|pass(word|wd|phrase)|"
+    "((access|refresh|id|auth|bearer|session|sas)[_-]?)?token|(client[_-]?)?secret|(client|server)[_-]?sdp|credentials?"
 )
-_NAMED = re.compile(rf"(?i)\b({'|'.join(_SECRETS)}|value|bearer)\b")
+_SECRET_NAME = re.compile(rf"(?i)(?:^|[_-])(?:{_NAMES})$")
+_NAMED = re.compile(rf"(?i)(?<![a-z])({_NAMES}|value|bearer)(?![a-z])")
+_BEARER = re.compile(r"(?i)(?<![a-z0-9])(bearer )[\w.~+/=-]{8,}")
+_TOKEN = re.compile(r"(?<![A-Za-z0-9])(?:ek_\w{6,}|sk-[\w-]{16,}|eyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]+)")
 _URL = re.compile(r"(?i)((?:https?|wss?)://)([^\s/?#\"<>]*@)?([^\s?#\"<>]*)([?#](?:\(left out\)|[^\s\"<>])+)?")
 _SOUND = frozenset(("response.output_audio.delta", "response.audio.delta", "session.output_audio.delta"))
 
@@ -48,12 +54,12 @@ class Recorded:
     """A message of a cassette: who said it, when (seconds from the beginning), and what."""
 
     direction: Direction
-    data: Mapping[str, Any] = field(repr=False)
+    fields: Mapping[str, Any] = field(repr=False)
     at: float = 0.0
 
     @property
     def type(self) -> str:
-        return str(self.data.get("type"))
+        return str(self.fields.get("type"))
 
 
 @dataclass(frozen=True)
@@ -82,7 +88,7 @@ class Cassette:
     def dialect(self) -> Literal["ga", "preview", "voice-live"]:
         """What is spoken in it, by the first session there is."""
         for message in self.messages:
-            session = message.data.get("session")
+            session = message.fields.get("session")
             if isinstance(session, dict) and message.direction == "received":
                 if isinstance(session.get("audio"), dict) or "output_modalities" in session:
                     return "ga"
@@ -104,9 +110,10 @@ def _line(fields: dict[str, Any]) -> Recorded | tuple[int, str] | None:
 
 
 class Recorder:
-    """Writes a cassette, line by line as things happen: `connect(watch=recorder)` tells it. Close it at the end.
+    """Writes a cassette to *file*, a text in UTF-8, line by line as things happen: `connect(watch=recorder)` tells it.
 
-    With *sound* `"kept"` it has all that was said, aloud; else of each piece only the beginning.
+    With *sound* `"kept"` it has all that was said, aloud; else of each piece only the beginning. Whoever opened the
+    file closes it.
     """
 
     def __init__(self, file: TextIO, *, sound: Literal["kept", "shortened"] = "shortened") -> None:
@@ -123,7 +130,7 @@ class Recorder:
         self._write({"kind": "message", "direction": direction, "at": self._now(), "data": data})
 
     def closed(self, code: int, reason: str = "") -> None:
-        """Writes how it ended."""
+        """Writes how it ended; what only watches a connection does not know, and the cassette then does not say."""
         self._write({"kind": "close", "at": self._now(), "code": code, "reason": reason})
 
     def _now(self) -> float:
@@ -137,16 +144,19 @@ class Recorder:
 
 
 @contextmanager
-def recording(path: str | Path, *, sound: Literal["kept", "shortened"] = "shortened") -> Generator[Recorder]:
-    """A recorder that writes to the file *path*, anew, for the length of the `with`.
+def recording(
+    path: str | Path, *, sound: Literal["kept", "shortened"] = "shortened", overwrite: bool = False
+) -> Generator[Recorder]:
+    """A recorder that writes to the new file *path* for the length of the `with`.
 
         with recording("session.jsonl") as recorder:
             async with connect(..., watch=recorder) as connection:
                 ...
 
-    Raises `OSError` if the file cannot be written.
+    A recording of a service cannot be had again: one that is there stays, and `FileExistsError` is raised, unless
+    *overwrite* says so. Raises `OSError` if the file cannot be written.
     """
-    with Path(path).open("w", encoding="utf-8") as file:
+    with Path(path).open("w" if overwrite else "x", encoding="utf-8") as file:
         yield Recorder(file, sound=sound)
 
 
@@ -173,9 +183,22 @@ def scrubbed(value: Any) -> Any:
         case list():
             return [scrubbed(each) for each in value]
         case str():
-            return _URL.sub(_bare, value) if "://" in value else value
+            return _scrubbed_text(value)
         case _:
             return value
+
+
+def _scrubbed_text(text: str) -> str:
+    if text[:1] in ("{", "["):  # what a function is called with, and gives back
+        try:
+            inner = json.loads(text)
+            fit = scrubbed(inner)
+        except (ValueError, RecursionError):
+            pass
+        else:
+            return text if fit == inner else json.dumps(fit, ensure_ascii=False, separators=(",", ":"))
+    bare = _URL.sub(_bare, text) if "://" in text else text
+    return _TOKEN.sub(SCRUBBED, _BEARER.sub(rf"\1{SCRUBBED}", bare))
 
 
 def _bare(url: re.Match[str]) -> str:
@@ -185,10 +208,10 @@ def _bare(url: re.Match[str]) -> str:
 
 
 def _is_secret(fields: Mapping[str, Any], name: str) -> bool:
-    if fields[name] is None:
+    if fields[name] is None or (name == "token" and "logprob" in fields):  # a token of another kind
         return False
     # {"client_secret": {"value": "ek_…", "expires_at": …}} is left out whole; so is one that stands alone.
-    return name.lower() in _SECRETS or (name == "value" and "expires_at" in fields)
+    return _SECRET_NAME.search(name) is not None or (name == "value" and "expires_at" in fields)
 
 
 def _shortened(value: Any) -> Any:

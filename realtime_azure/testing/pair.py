@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TypedDict, Unpack
 
 from ..connection import Connection, connect
-from ..emulator import Responder, serve
+from ..emulator import Clock, Fault, Responder, Seen, Transcriber, serve
+from ..errors import Refusal
+
+
+class ServeOptions(TypedDict, total=False):
+    """What else an emulator is to be: arguments of `realtime_azure.emulator.serve`."""
+
+    api_key: str | None
+    deployments: Collection[str]
+    transcriber: Transcriber | None
+    session_lifetime: float
+    rate_limits: bool
+    refuse: Iterable[Refusal]
+    faults: Iterable[Fault | str]
+    seed: int | None
+    clock: Clock | None
+    watch: Callable[[Seen], None] | None
 
 
 @asynccontextmanager
@@ -18,7 +34,7 @@ async def connected(
     deployment: str = "emulated",
     api_version: str = "v1",
     pace: float = math.inf,
-    **serving: Any,
+    **serving: Unpack[ServeOptions],
 ) -> AsyncGenerator[Connection]:
     """A connection to an emulator of its own, on a line in memory; *responder* answers.
 

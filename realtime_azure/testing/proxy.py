@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import ssl
 import time
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from anyio import BrokenResourceError, create_tcp_listener
@@ -20,8 +22,10 @@ from websockets.server import ServerProtocol
 
 from .._tasks import service_group
 from .._websocket import WebSocket, abandon, answer_request, receive_request
+from ..auth import AnyCredential
 from ..connection import Connection, connect
 from ..emulator.handshake import refused, signed
+from ..emulator.listener import shown
 from ..endpoint import DEPLOYMENT_VARIABLES, VERSION_VARIABLES, VOICE_LIVE_VARIABLES, Endpoint
 from ..errors import ConfigurationError, ConnectError, ConnectionClosed, ConnectionLost, RealtimeError, Refusal
 from .cassettes import Direction, Recorder, recording
@@ -42,6 +46,28 @@ class RecordingProxy:
     """Why connections to the service did not come about."""
 
 
+class ConnectOptions(TypedDict, total=False):
+    """How to connect to the service: arguments of `realtime_azure.connect`."""
+
+    api_key: str | None
+    credential: AnyCredential | None
+    query: Mapping[str, str] | None
+    headers: Mapping[str, str] | None
+    scope: str | None
+    allow_insecure: bool
+    ssl_context: ssl.SSLContext | None
+    proxy: str | bool | None
+    open_timeout: float
+    attempt_timeout: float
+    max_retries: int
+    close_timeout: float
+    ping_interval: float | None
+    ping_timeout: float
+    inbox_limit: int
+    max_message_size: int
+    compression: bool
+
+
 @asynccontextmanager
 async def recording_proxy(
     path: str | Path,
@@ -50,13 +76,15 @@ async def recording_proxy(
     sound: Literal["kept", "shortened"] = "shortened",
     host: str = "127.0.0.1",
     port: int = 0,
-    **connecting: Any,
+    **connecting: Unpack[ConnectOptions],
 ) -> AsyncGenerator[RecordingProxy]:
     """Listens for the length of the `async with`, and hands each connection on to the service at *endpoint*.
 
     The client chooses the path and the query of the URL (dialect, deployment). The first connection is written to
-    *path* (`session.jsonl`), the next to `session-2.jsonl` and so on; *sound* is as of `recording`. *connecting* goes
-    to `connect` (`api_key=`, `credential=`, `proxy=`).
+    *path* (`session.jsonl`), the next to `session-2.jsonl` and so on; files that are there already stay, and their
+    numbers are left out. *sound* is as of `recording`. *connecting* goes to `connect` (`api_key=`, `credential=`,
+    `proxy=`). Whoever reaches *host* and *port* talks to the service with your sign-in: leave *host* as it is, or
+    trust the network.
 
     Raises `OSError` if the port cannot be had, and `ConfigurationError`.
     """
@@ -67,7 +95,7 @@ async def recording_proxy(
     parts = urlsplit(target.realtime_url())
     origin = f"{'https' if parts.scheme == 'wss' else 'http'}://{parts.netloc}"
     async with await create_tcp_listener(local_host=host, local_port=port) as listener, service_group() as tasks:
-        proxy = RecordingProxy(f"http://{host}:{listener.extra(SocketAttribute.local_port)}", parts.netloc)
+        proxy = RecordingProxy(f"http://{shown(host)}:{listener.extra(SocketAttribute.local_port)}", parts.netloc)
         way = _Way(proxy, Path(path), origin, sound, connecting)
         tasks.start_soon(listener.serve, way.serve)
         yield proxy
@@ -81,7 +109,7 @@ class _Way:
     path: Path
     origin: str
     sound: Literal["kept", "shortened"]
-    connecting: Mapping[str, Any]
+    connecting: ConnectOptions
 
     async def serve(self, stream: ByteStream) -> None:
         try:
@@ -115,8 +143,7 @@ class _Way:
 
     @contextmanager
     def _recording(self) -> Generator[Recorder]:
-        number = len(self.proxy.cassettes) + 1
-        file = self.path if number == 1 else self.path.with_stem(f"{self.path.stem}-{number}")
+        file = next(file for file in self._files() if not file.exists())
         with ExitStack() as opened:
             try:
                 recorder = opened.enter_context(recording(file, sound=self.sound))
@@ -126,6 +153,11 @@ class _Way:
             logger.info("a connection is written to %s", file)
             yield recorder
             logger.info("%s is complete", file)
+
+    def _files(self) -> Iterator[Path]:
+        yield self.path
+        for number in count(2):
+            yield self.path.with_stem(f"{self.path.stem}-{number}")
 
 
 def _asked(url: str) -> tuple[str, dict[str, Any]]:
@@ -168,4 +200,4 @@ async def _to_client(connection: Connection, websocket: WebSocket, recorder: Rec
         except ConnectionLost as exc:
             code, reason = exc.code, exc.reason
         recorder.closed(code, reason)
-        await websocket.aclose(1011 if code == 1006 else code, reason, timeout=1.0)
+        await websocket.aclose({1005: 1000, 1006: 1011}.get(code, code), reason, timeout=1.0)

@@ -21,6 +21,7 @@ from .._tasks import service_group
 from .._websocket import WebSocket, abandon, answer_request, receive_request
 from ..connection import Connection
 from ..emulator.answer import event
+from ..emulator.listener import shown
 from ..errors import ConfigurationError
 from .cassettes import SCRUBBED, SHORT, Cassette, Recorded, fit_to_keep
 from .sequences import in_outline
@@ -60,7 +61,7 @@ class Playback:
         while not self.done and self._messages[self._at].direction == "received":
             message = self._messages[self._at]
             self._at += 1
-            yield Recorded("received", _replaced(message.data, self._ids), message.at)
+            yield Recorded("received", _replaced(message.fields, self._ids), message.at)
             self._take_sound()  # all of it may have come in one piece
 
     def heard(self, message: bytes) -> None:
@@ -75,15 +76,15 @@ class Playback:
         if wanted is None or wanted.direction != "sent":
             raise CassetteMismatch(f"the cassette has nothing more from the client, which sent {said.get('type')}")
         learnt: dict[str, str] = {}
-        if not _alike(wanted.data, said, None if self._strict else learnt):
-            raise CassetteMismatch(_shown(wanted.data, said))
+        if not _alike(wanted.fields, said, None if self._strict else learnt):
+            raise CassetteMismatch(_shown(wanted.fields, said))
         self._ids |= learnt
         self._at += 1
 
     def _take_sound(self) -> None:
         """Any pieces of sound will do, once there is as much of it as there was."""
         while not self._strict and not self.done and self._messages[self._at].type == _APPEND:
-            recorded = len(str(self._messages[self._at].data.get("audio", "")))
+            recorded = len(str(self._messages[self._at].fields.get("audio", "")))
             if self._ahead < recorded:
                 return
             self._ahead -= recorded
@@ -109,7 +110,7 @@ def _alike(wanted: Any, said: Any, ids: dict[str, str] | None, name: str = "") -
         if both:  # else one of them let the service find one
             ids[str(wanted)] = str(said)
         return True
-    shortened = both and name == "audio" and len(wanted) == SHORT
+    shortened = both and name in ("audio", "delta") and len(wanted) == SHORT
     return bool(str(said).startswith(str(wanted)) if shortened else wanted == said)
 
 
@@ -145,17 +146,20 @@ def _shown(wanted: Mapping[str, Any], said: Mapping[str, Any]) -> str:
     return "\n".join(["the client did not say what is on the cassette (- cassette, + client):", *lines])
 
 
-def _briefly(value: Any) -> Any:
+def _briefly(value: Any, *, keep_ids: bool = False) -> Any:
     """*value* without its sound, which nobody reads and nobody else should hear, and without the name it goes by."""
     match value:
         case dict():
+            sound = ("audio", "delta") if "audio.delta" in str(value.get("type")) else ("audio",)
             return {
-                name: f"({len(each)} characters)" if name == "audio" and isinstance(each, str) else _briefly(each)
+                name: f"({len(each)} characters)"
+                if name in sound and isinstance(each, str)
+                else _briefly(each, keep_ids=keep_ids)
                 for name, each in value.items()
-                if name != "event_id"
+                if keep_ids or name != "event_id"
             }
         case list():
-            return [_briefly(each) for each in value]
+            return [_briefly(each, keep_ids=keep_ids) for each in value]
         case _:
             return value
 
@@ -196,7 +200,7 @@ async def replayed(
         raise ConfigurationError(f"pace: {pace} is not a positive number")
     tape = cassette if isinstance(cassette, Cassette) else Cassette.read(cassette)
     async with await create_tcp_listener(local_host=host, local_port=port) as listener, service_group() as tasks:
-        replay = Replay(f"http://{host}:{listener.extra(SocketAttribute.local_port)}", tape)
+        replay = Replay(f"http://{shown(host)}:{listener.extra(SocketAttribute.local_port)}", tape)
 
         async def play(stream: ByteStream) -> None:
             await _serve(stream, replay, strict, pace)
@@ -258,14 +262,14 @@ class _Player:
                 await sleep(max(0.0, message.at - self._at) / self._pace)
             self._at = message.at
             with suppress(BrokenResourceError):
-                await self._websocket.send(json.dumps(message.data).encode())
+                await self._websocket.send(json.dumps(message.fields).encode())
         if self._playback.done and not self._over:  # sound may still come
             self._over = True
             self._replay.played += 1
             logger.info("played to the end")
             code = self._replay.cassette.close_code
             if code is not None and code != 1006:
-                self._close(code, self._replay.cassette.close_reason)
+                self._close(1000 if code == 1005 else code, self._replay.cassette.close_reason)  # 1005: it had none
 
     def _close(self, code: int, reason: str) -> None:
         self._tasks.start_soon(self._websocket.aclose, code, reason)  # it waits for what is read, here among others
@@ -276,7 +280,10 @@ class _Player:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a service said on a cassette, and what it says now: kinds of events, in outline (see `in_outline`)."""
+    """What a service said on a cassette, and what it says now.
+
+    Kinds of events, in outline (see `in_outline`); compared strictly, whole events.
+    """
 
     recorded: tuple[str, ...]
     came: tuple[str, ...]
@@ -290,19 +297,22 @@ class Comparison:
         return "\n".join(["(- cassette, + now)", *lines])
 
 
-async def replay(cassette: Cassette | str | Path, connection: Connection, *, timeout: float = 10.0) -> Comparison:
+async def replay(
+    cassette: Cassette | str | Path, connection: Connection, *, strict: bool = False, timeout: float = 10.0
+) -> Comparison:
     """Says what the client said on *cassette*, each when the service has said what it had before, and compares.
 
-    Ids of the service are put for those on the cassette. Raises `TimeoutError` when something on it does not come
-    within *timeout* seconds, `ConfigurationError` if the connection speaks another dialect, and what the connection
-    raises.
+    Ids of the service are put for those on the cassette. With *strict*, what is said is what is on it, ids included,
+    and what comes has to be so, too, but for secrets and sound that are not on it. Raises `TimeoutError` when something
+    on it does not come within *timeout* seconds, `ConfigurationError` if the connection speaks another dialect, and
+    what the connection raises.
     """
     tape = cassette if isinstance(cassette, Cassette) else Cassette.read(cassette)
     if tape.dialect != connection.endpoint.dialect:
         raise ConfigurationError(
             f"the cassette is in the dialect {tape.dialect!r}, the connection in {connection.endpoint.dialect!r}"
         )
-    actor = _Actor(connection, timeout)
+    actor = _Actor(connection, timeout, strict=strict)
     for message in tape.messages:
         if message.direction == "received":
             actor.expect(message)
@@ -310,15 +320,31 @@ async def replay(cassette: Cassette | str | Path, connection: Connection, *, tim
             await actor.catch_up()
             await actor.say(message)
     await actor.catch_up()
-    recorded = (message.type for message in tape.messages if message.direction == "received")
-    return Comparison(tuple(in_outline(recorded)), tuple(in_outline(actor.types)))
+    recorded = [message for message in tape.messages if message.direction == "received"]
+    if strict:
+        return _compared(recorded, actor.said)
+    return Comparison(tuple(in_outline(message.type for message in recorded)), tuple(in_outline(actor.types)))
+
+
+def _compared(recorded: list[Recorded], came: list[bytes]) -> Comparison:
+    """Whole events; what came as it is recorded, as far as that goes, is the same line."""
+    wanted = [json.dumps(_briefly(message.fields, keep_ids=True), sort_keys=True) for message in recorded]
+    lines: list[str] = []
+    for at, message in enumerate(came):
+        said = fit_to_keep(message)
+        same = at < len(recorded) and _alike(recorded[at].fields, said, None)
+        lines.append(wanted[at] if same else json.dumps(_briefly(said, keep_ids=True), sort_keys=True))
+    return Comparison(tuple(wanted), tuple(lines))
 
 
 class _Actor:
     """Plays the client of a cassette on a connection."""
 
-    def __init__(self, connection: Connection, timeout: float) -> None:
+    def __init__(self, connection: Connection, timeout: float, *, strict: bool = False) -> None:
         self.types: list[str] = []
+        self.said: list[bytes] = []
+        self._strict = strict
+        self._came: Counter[str] = Counter()
         self._connection, self._timeout = connection, timeout
         self._expected: Counter[str] = Counter()
         self._last: str | None = None
@@ -330,24 +356,26 @@ class _Actor:
             return
         self._expected[message.type] += 1
         self._last = message.type
-        self._recorded[message.type, self._expected[message.type]] = message.data
+        self._recorded[message.type, self._expected[message.type]] = message.fields
 
     async def catch_up(self) -> None:
         """Reads until what the service said last, at this point of the cassette, has come."""
         last = self._last
-        while last is not None and self.types.count(last) < self._expected[last]:
+        while last is not None and self._came[last] < self._expected[last]:
             try:
                 with fail_after(self._timeout):
                     said = await self._connection.receive()
             except TimeoutError:
                 raise TimeoutError(f"{last} did not come within {self._timeout:g} s; {self.types} did") from None
             self.types.append(said.type)
-            recorded = self._recorded.get((said.type, self.types.count(said.type)))
-            if recorded is not None:
+            self.said.append(said.raw)
+            self._came[said.type] += 1
+            recorded = self._recorded.get((said.type, self._came[said.type]))
+            if recorded is not None and not self._strict:
                 _learn(recorded, json.loads(said.raw), self._ids)
 
     async def say(self, message: Recorded) -> None:
-        data = _replaced(_revealed(message.data), self._ids)
+        data = _replaced(_revealed(message.fields), self._ids)
         await self._connection._send(json.dumps(data).encode())  # pyright: ignore[reportPrivateUsage]  # as it was, in any dialect
 
 

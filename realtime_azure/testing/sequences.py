@@ -86,6 +86,26 @@ def _label(event: ServerEvent) -> str:
     return f"{event.type}: {event.error.message}" if isinstance(event, ErrorEvent) else event.type
 
 
+def _other_fields(event: ServerEvent, expected: Expected) -> str | None:
+    """What *event*, of the type that was *expected*, has in the fields that are not; None for one of another type."""
+    if not isinstance(expected, Mapping) or expected.get("type") != event.type:
+        return None
+    there = _said({"type": event.type, **_picked(expected, event.model_dump(exclude_unset=True))})
+    return there if there == event.type else there + _label(event).removeprefix(event.type)
+
+
+def _picked(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> dict[str, Any]:
+    """Of *got*, the fields that *wanted* names; those that it has not are left out."""
+    picked: dict[str, Any] = {}
+    for name in wanted.keys() & got.keys():
+        each, there = wanted[name], got[name]
+        inside = isinstance(each, Mapping) and isinstance(there, Mapping)
+        picked[name] = (
+            _picked(each, there) if inside else f"<{len(there)} bytes>" if isinstance(there, bytes) else there
+        )
+    return {name: picked[name] for name in wanted if name in picked}
+
+
 class _Difference:
     """The fewest lines in which what came and what was expected differ: by what fits, not by how it is written."""
 
@@ -112,6 +132,9 @@ class _Difference:
         elif expected and came and _is(came[0], expected[0]):
             yield self._costs[at + 1, where + 1], f"  {_label(came[0])}", (at + 1, where + 1)
         elif expected:
+            if came and (other := _other_fields(came[0], expected[0])):
+                both = f"- {_said(expected[0])}\n+ {other}"
+                yield self._costs[at + 1, where + 1] + 1, both, (at + 1, where + 1)
             yield self._costs[at + 1, where] + 1, f"- {_said(expected[0])}", (at + 1, where)
         if came and free:
             yield self._costs[at, where + 1], "", (at, where + 1)

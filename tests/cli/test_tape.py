@@ -150,7 +150,7 @@ def test_sound_is_kept_on_wish(service: Listening, tmp_path: Path) -> None:
     with listening("record", tmp_path / "kept.jsonl", "--keep-sound", **service.exports) as it:
         assert ask(it.url) == 0
     messages = Cassette.read(tmp_path / "kept.jsonl").messages
-    deltas = [each.data["delta"] for each in messages if each.type == "response.output_audio.delta"]
+    deltas = [each.fields["delta"] for each in messages if each.type == "response.output_audio.delta"]
     assert max(map(len, deltas)) > 640
 
 
@@ -230,8 +230,8 @@ def test_against_the_service_it_is_the_one_that_is_configured(service: Listening
 def test_what_does_not_come_is_a_service_that_went_quiet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def impatient(cassette: Cassette, connection: Any) -> Any:
-        return await replay(cassette, connection, timeout=0.05)
+    async def impatient(cassette: Cassette, connection: Any, *, strict: bool) -> Any:
+        return await replay(cassette, connection, strict=strict, timeout=0.05)
 
     monkeypatch.setattr(testing, "replay", impatient)
     path = write(tmp_path / "x.jsonl", ("received", CREATED), ("received", {"type": "expected"}))
@@ -303,3 +303,20 @@ def test_help_fits_on_a_screen(
     said = capsys.readouterr().out
     assert len(said.splitlines()) <= 50
     assert f"example: realtime-azure {command}" in said
+
+
+@pytest.mark.parametrize("more", [["--pace", "2"], ["--port", "9"]])
+def test_how_to_serve_is_not_asked_of_a_comparison(
+    more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "x.jsonl", ("received", CREATED))
+    assert main(["replay", str(path), "--against", "emulator", *more]) == 2
+    assert "--against" in capsys.readouterr().err
+
+
+def test_a_strict_comparison_is_of_whole_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The emulator's session has an id of its own each time."""
+    path = write(tmp_path / "x.jsonl", ("received", CREATED))
+    assert main(["replay", str(path), "--against", "emulator"]) == 0
+    assert main(["replay", str(path), "--against", "emulator", "--strict"]) == 1
+    assert "the events differ" in capsys.readouterr().out

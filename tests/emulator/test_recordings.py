@@ -46,7 +46,7 @@ def with_sound(tape: Cassette, sound: bytes) -> Cassette:
     return replace(
         tape,
         messages=tuple(
-            replace(message, data={**message.data, "audio": base64.b64encode(next(pieces)).decode()})
+            replace(message, fields={**message.fields, "audio": base64.b64encode(next(pieces)).decode()})
             if message.type == APPEND
             else message
             for message in tape.messages
@@ -118,7 +118,7 @@ async def test_their_fields_are_the_same_but_for_those_that_are_listed() -> None
     differences: set[tuple[str, str]] = set()
     for path in RECORDINGS:
         _, said = await replayed(path)
-        recorded = [dict(each.data) for each in Cassette.read(path).messages if each.direction == "received"]
+        recorded = [dict(each.fields) for each in Cassette.read(path).messages if each.direction == "received"]
         theirs, ours = fields_by_kind(recorded), fields_by_kind(said)
         assert theirs.keys() == ours.keys()
         differences |= {(kind, name) for kind in theirs for name in theirs[kind] ^ ours[kind]}

@@ -67,9 +67,20 @@ def test_each_line_is_there_as_soon_as_it_happens(tmp_path: Path) -> None:
         assert [each.type for each in Cassette.read(tmp_path / "session.jsonl").messages] == ["session.created"]
 
 
-def test_a_recording_begins_anew(tmp_path: Path) -> None:
+def test_a_recording_that_is_there_stays(tmp_path: Path) -> None:
+    """What a service said cannot be had again."""
+    path = tmp_path / "session.jsonl"
+    with recording(path) as recorder:
+        recorder("received", b'{"type":"session.created"}')
+    before = path.read_bytes()
+    with pytest.raises(FileExistsError), recording(path):
+        pass
+    assert path.read_bytes() == before
+
+
+def test_a_recording_begins_anew_where_that_is_asked_for(tmp_path: Path) -> None:
     for _ in range(2):
-        with recording(tmp_path / "session.jsonl") as recorder:
+        with recording(tmp_path / "session.jsonl", overwrite=True) as recorder:
             recorder("received", b'{"type":"session.created"}')
     assert len(Cassette.read(tmp_path / "session.jsonl").messages) == 1
 
@@ -101,13 +112,13 @@ def test_what_was_written_is_read(
 ) -> None:
     """Whatever is in them: ends of lines that are none, halves of characters, the rest of Unicode."""
     path = tmp_path_factory.getbasetemp() / "written.jsonl"
-    with recording(path, sound="kept") as recorder:
+    with recording(path, sound="kept", overwrite=True) as recorder:
         for direction, message in messages:
             recorder(direction, json.dumps(message).encode())
         if close is not None:
             recorder.closed(*close)
     cassette = Cassette.read(path)
-    assert [(each.direction, each.data) for each in cassette.messages] == [
+    assert [(each.direction, each.fields) for each in cassette.messages] == [
         (direction, scrubbed(message)) for direction, message in messages
     ]
     assert (cassette.close_code, cassette.close_reason) == (close or (None, ""))
@@ -118,7 +129,7 @@ def test_any_text_comes_back(tmp_path: Path, text: str) -> None:
     with recording(tmp_path / "x.jsonl") as recorder:
         recorder("sent", json.dumps({"type": "x", "text": text}).encode())
     (message,) = Cassette.read(tmp_path / "x.jsonl").messages
-    assert message.data["text"] == text
+    assert message.fields["text"] == text
 
 
 @pytest.mark.parametrize(
@@ -136,7 +147,8 @@ def test_what_is_no_json_object_is_kept_as_text(message: bytes) -> None:
 
 BEGINNINGS = st.sampled_from(["", " ", "see ", "(", "ä", '"', "a,"])
 NAMES = st.sampled_from(
-    ["authorization", "Authorization", "headers", "api_key", "api-key", "access_token", "client_secret", "credential"]
+    """authorization Authorization headers api_key api-key apiKey x-api-key access_token accessToken refresh_token token
+    client_secret secret credential password private_key Ocp-Apim-Subscription-Key sig X-MS-Token cookie""".split()
 )
 FIELDS = NAMES.map(lambda name: {name: {"X-Key": f"Bearer {SECRET}"} if name == "headers" else SECRET})
 CLIENT_SECRETS = st.sampled_from(
@@ -154,7 +166,14 @@ HIDDEN_IN_URLS = st.builds(
     st.text(LEGAL, max_size=5) | st.sampled_from([" and more", '"', ">"]),
 )
 IN_USER_NAMES = st.builds("https://{0}{1}@h/x".format, st.sampled_from(["", "me:"]), st.just(SECRET))
-SECRETS = FIELDS | CLIENT_SECRETS | HIDDEN_IN_URLS | IN_USER_NAMES
+IN_TEXTS = st.builds(
+    "{0}{1}{2}".format, BEGINNINGS, st.sampled_from(["Bearer ", "bearer ", "BEARER "]), st.just(SECRET)
+)
+TOKENS = st.builds(
+    "{0}ek_{1}{2}".format, BEGINNINGS, st.just("s3cr3t4ndn0body5"), st.sampled_from(["", ".", " and more"])
+)
+IN_JSON = st.dictionaries(st.sampled_from(["arguments", "output"]), FIELDS.map(json.dumps), min_size=1)
+SECRETS = FIELDS | CLIENT_SECRETS | HIDDEN_IN_URLS | IN_USER_NAMES | IN_TEXTS | IN_JSON
 ANYWHERE = st.recursive(
     SECRETS,
     lambda inner: (
@@ -178,6 +197,18 @@ def test_no_secret_of_half_a_message_is_on_file(message: dict[str, Any], data: s
     cut = data.draw(st.integers(0, len(whole) - 1))
     assert SECRET[:8] not in json.dumps(said(whole[:cut], sound="kept"))
     assert SECRET[:8] not in json.dumps(said(b"[" + whole + b"]"))
+
+
+@given(TOKENS)
+def test_an_ephemeral_token_is_not_on_file_wherever_it_stands(text: str) -> None:
+    assert "s3cr3t4ndn0body5" not in json.dumps(said({"type": "x", "text": text}))
+
+
+def test_what_a_function_is_told_is_on_file_but_for_its_secrets() -> None:
+    arguments = '{"city": "Oslo",  "tokens": 5}'  # as it came, where there is none in it
+    assert kept({"type": "x", "arguments": arguments})["arguments"] == arguments
+    told = {"type": "x", "output": json.dumps({"password": SECRET, "rain": True})}
+    assert kept(told)["output"] == f'{{"password":"{SCRUBBED}","rain":true}}'
 
 
 @given(ANYWHERE)
@@ -213,7 +244,10 @@ def test_what_is_no_secret_is_kept() -> None:
         "logprobs": [{"token": "Paris", "logprob": -0.1}],
         "value": 5,
         "expires_at": None,
-        "text": "what? https://example.com/a, and then: is it? yes",
+        "text": "what? https://example.com/a, and then: is it? yes; the bearer of bad news; a token of love",
+        "max_output_tokens": 5,
+        "usage": {"input_token_details": {"cached_tokens": 0}, "total_tokens": 9},
+        "design": "signal",
     }
     assert kept(message) == message | {"value": SCRUBBED}  # beside an expires_at it may be one
     assert kept({"type": "x", "value": 5}) == {"type": "x", "value": 5}

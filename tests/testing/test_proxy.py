@@ -84,7 +84,7 @@ async def test_what_goes_through_it_is_on_the_cassette(tmp_path: Path, dialect: 
     cassette = Cassette.read(path)
     assert cassette.dialect == dialect
     assert ("sent", "response.create") in on(path)
-    received = [each.data for each in cassette.messages if each.direction == "received"]
+    received = [each.fields for each in cassette.messages if each.direction == "received"]
     assert [each["type"] for each in received] == [each["type"] for each in events]
     assert received[-1] == events[-1]
     text = path.read_text("utf-8")
@@ -123,9 +123,21 @@ async def test_each_connection_has_a_file_of_its_own(tmp_path: Path) -> None:
             await third.receive()
         files = [path, tmp_path / "session-2.jsonl", tmp_path / "session-3.jsonl"]
         assert proxy.cassettes == files
-    found = [Cassette.read(each).messages[0].data["session"]["id"] for each in files]
+    found = [Cassette.read(each).messages[0].fields["session"]["id"] for each in files]
     assert sorted(found[:2]) == sorted(ids)
     assert len(set(found)) == 3
+
+
+async def test_what_was_recorded_before_stays(tmp_path: Path) -> None:
+    """A recording costs money, and cannot be had again: the next one has another name."""
+    for name in ("session.jsonl", "session-3.jsonl"):
+        (tmp_path / name).write_text("precious")
+    async with way(tmp_path / "session.jsonl") as (proxy, _):
+        for _ in range(2):
+            async with opened(proxy) as connection:
+                await connection.receive()
+        assert [file.name for file in proxy.cassettes] == ["session-2.jsonl", "session-4.jsonl"]
+    assert {(tmp_path / name).read_text() for name in ("session.jsonl", "session-3.jsonl")} == {"precious"}
 
 
 @pytest.mark.parametrize(("sound", "longer"), [("kept", True), ("shortened", False)])
@@ -138,7 +150,9 @@ async def test_sound_is_kept_on_wish(tmp_path: Path, sound: Any, longer: bool) -
             opened(proxy) as connection,
         ):
             await turn_of(connection)
-    deltas = [each.data["delta"] for each in Cassette.read(path).messages if each.type == "response.output_audio.delta"]
+    deltas = [
+        each.fields["delta"] for each in Cassette.read(path).messages if each.type == "response.output_audio.delta"
+    ]
     assert deltas
     assert any(len(delta) > 640 for delta in deltas) == longer
 

@@ -9,6 +9,7 @@ import math
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -96,10 +97,10 @@ async def playing(cassette: Cassette | Path, **options: Any) -> AsyncGenerator[t
 def heard(cassette: Cassette, *messages: dict[str, Any] | bytes, strict: bool = False) -> list[dict[str, Any]]:
     """What is said to a client that says *messages*."""
     playback = Playback(cassette, strict=strict)
-    said = [each.data for each in playback.due()]
+    said = [each.fields for each in playback.due()]
     for each in messages:
         playback.heard(each if isinstance(each, bytes) else json.dumps(each).encode())
-        said += [due.data for due in playback.due()]
+        said += [due.fields for due in playback.due()]
     return [dict(each) for each in said]
 
 
@@ -293,10 +294,10 @@ async def test_a_client_hears_what_was_recorded() -> None:
     async with playing(TEXT_IN) as (it, connection):
         for each in cassette.messages:
             if each.direction == "sent":
-                await connection.send({name: field for name, field in each.data.items() if name != "event_id"})
+                await connection.send({name: field for name, field in each.fields.items() if name != "event_id"})
         raw = [json.loads((await connection.receive()).raw) for _ in range(38)]
-    assert raw[0] == cassette.messages[0].data
-    recorded = [each.data for each in cassette.messages if each.direction == "received"]
+    assert raw[0] == cassette.messages[0].fields
+    recorded = [each.fields for each in cassette.messages if each.direction == "received"]
     assert [each["type"] for each in raw] == [each["type"] for each in recorded]
     assert raw[-1] == recorded[-1]
     assert (it.played, it.mismatches) == (1, [])
@@ -327,7 +328,7 @@ async def test_openai_python_hears_what_was_recorded(anyio_backend: str) -> None
         ):
             for each in cassette.messages:
                 if each.direction == "sent":
-                    await connection.send({**each.data})  # type: ignore[arg-type]
+                    await connection.send({**each.fields})  # type: ignore[arg-type]
                 else:
                     types.append((await connection.recv()).type)
     assert types == [each.type for each in cassette.messages if each.direction == "received"]
@@ -585,9 +586,9 @@ async def test_the_call_that_is_answered_is_the_one_that_was_made() -> None:
         return await say(turn)
 
     (output,) = [
-        each.data["item"]["output"]
+        each.fields["item"]["output"]
         for each in Cassette.read(TOOL_CALL).messages
-        if each.type == "conversation.item.create" and each.data["item"]["type"] == "function_call_output"
+        if each.type == "conversation.item.create" and each.fields["item"]["type"] == "function_call_output"
     ]
     with fail_after(10):
         async with connected(note) as connection:
@@ -771,3 +772,18 @@ async def test_events_of_a_replay_are_events() -> None:
     async with playing(BRIEF) as (_, connection):
         await connection.session.update({"type": "realtime", "instructions": "Be brief."})
         assert_events([await connection.receive() for _ in range(2)], [SessionCreated, SessionUpdated])
+
+
+@pytest.mark.anyio
+async def test_a_strict_replay_compares_whole_events() -> None:
+    """Against the same cassette all is the same, ids included; what is different is shown whole."""
+    tape = Cassette.read(TEXT_IN)
+    first = tape.messages[0]
+    other = Cassette((replace(first, fields={**first.fields, "event_id": "event_other"}), *tape.messages[1:]))
+    with fail_after(10):
+        async with replayed(tape, strict=True) as served, opened(served.url) as connection:
+            assert (await replay(tape, connection, strict=True)).same
+        async with replayed(tape) as served, opened(served.url) as connection:
+            comparison = await replay(other, connection, strict=True)
+    assert not comparison.same
+    assert '"event_id": "event_other"' in str(comparison)

@@ -160,12 +160,17 @@ def test_the_diff_shows_the_fields_that_were_wanted() -> None:
         1:
     ] == [
         "- error with {'error': {'code': 'good'}}",
+        "+ error with {'error': {'code': 'bad'}}: Not so.",
         "  ...",
         "- any event with {'response': {'id': '2'}}",
     ]
     assert refused([ERROR], [{"type": "error", "error": {"code": "good"}}])[1:] == [
         "- error with {'error': {'code': 'good'}}",
-        "+ error: Not so.",
+        "+ error with {'error': {'code': 'bad'}}: Not so.",
+    ]
+    assert refused([DONE], [{"type": "response.done", "response": {"status": "cancelled"}}])[1:] == [
+        "- response.done with {'response': {'status': 'cancelled'}}",
+        "+ response.done with {'response': {'status': 'completed'}}",
     ]
 
 
