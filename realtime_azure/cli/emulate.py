@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import errno
+import logging
 import signal
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Generator, Iterator
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,7 +21,7 @@ from .._version import __version__
 from ..emulator import Emulator, Seen, serve
 from ..emulator.faults import KINDS_EXPLAINED as FAULTS
 from ..errors import ConfigurationError, ConnectError
-from .traffic import Traffic
+from .traffic import Traffic, note
 
 
 def add_to(commands: Any) -> None:
@@ -68,7 +69,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--pace", type=float, default=5.0, help="how much faster than it plays sound comes (%(default)s)"
     )
-    parser.add_argument("--quiet", action="store_true", help="print no row for each event")
+    parser.add_argument("--quiet", action="store_true", help="print no rows of what happens")
     parser.set_defaults(run=listening(_serve))
 
 
@@ -126,15 +127,13 @@ async def _serve(options: argparse.Namespace) -> None:
             print(f"  it {'transcribes and speaks by itself' if emulator.voice else 'answers with recorded speech'}")
             if options.fault:
                 print(f"  with faults: {', '.join(options.fault)} (seed {emulator.seed})")
-            if trust is not None:
-                print(f"  export SSL_CERT_FILE={trust}")
+            for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS") if trust is not None else ():
+                print(f"  export {name}={trust}")
             for line in _configuration(options, emulator):
                 print(f"  export {line}")
             sys.stdout.flush()
-            try:
-                await log.broken.wait()
-            finally:
-                log.close()
+            with _notes(log):
+                await log.wait_broken()
 
 
 def _configuration(options: argparse.Namespace, emulator: Emulator) -> Iterator[str]:
@@ -175,29 +174,69 @@ def _tls(options: argparse.Namespace) -> Generator[tuple[ssl.SSLContext | None, 
         yield context, trust
 
 
+class _Notes(logging.Handler):
+    """What the emulator says of itself, among the rows of what it is told."""
+
+    def __init__(self, log: _Log) -> None:
+        super().__init__(logging.INFO)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.note(record.getMessage())
+        if record.exc_info:
+            print(logging.Formatter().formatException(record.exc_info), file=sys.stderr)
+
+
+@contextmanager
+def _notes(log: _Log) -> Generator[None]:
+    """Connections that begin and end, refusals, requests and faults are printed to *log*; at the end, what is left."""
+    logger, notes = logging.getLogger("realtime_azure.emulator"), _Notes(log)
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(notes)
+    try:
+        yield
+    finally:
+        logger.removeHandler(notes)
+        logger.setLevel(before)
+        log.close()
+
+
 class _Log:
-    """Prints a row for each event."""
+    """Prints a row for each event, and notes of what happens besides."""
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._traffic = Traffic()
         self._began = monotonic()
-        self.broken = anyio.Event()
-        """Set when nobody reads what is printed."""
+        self._broken = anyio.Event()
 
     def __call__(self, seen: Seen) -> None:
-        if self._quiet or self.broken.is_set():
-            return
-        try:
-            self._print(self._traffic.rows(monotonic() - self._began, seen))
-        except BrokenPipeError:  # not here, where it would end one client's connection
-            self.broken.set()
+        if not self._quiet:
+            self._say(self._traffic.rows(monotonic() - self._began, seen))
+
+    def note(self, text: str) -> None:
+        """*text* after the rows that were still growing, for they were before it."""
+        if not self._quiet:
+            self._say([*self._traffic.close(), note(monotonic() - self._began, text)])
+
+    async def wait_broken(self) -> None:
+        """Returns when nobody reads what is printed."""
+        await self._broken.wait()
 
     def close(self) -> None:
-        if self.broken.is_set():
+        if self._broken.is_set():
             raise BrokenPipeError
         self._print(self._traffic.close())
 
-    def _print(self, rows: Iterator[str]) -> None:
+    def _say(self, rows: Iterable[str]) -> None:
+        if self._broken.is_set():
+            return
+        try:
+            self._print(rows)
+        except BrokenPipeError:  # not here, where it would end one client's connection
+            self._broken.set()
+
+    def _print(self, rows: Iterable[str]) -> None:
         for row in rows:
             print(row, flush=True)

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ..emulator import Seen
 from ..events import InputAudioBufferAppend, decode
 from ..events.wire import read_client_event
+from .screen import printable
 from .table import PROBLEM, Row, Table, told
 
 _PCM_BYTES_PER_MS = 48.0
@@ -65,6 +66,11 @@ class Traffic:
             return []
         said = told(event)
         return [*line.take_heard(), Row(at, event.type, text=said.text, facts=said.facts, ids=said.ids)]
+
+
+def note(at: float, text: str) -> str:
+    """What happens besides the events: a connection that begins or ends, a request, a fault."""
+    return f"    - {at:8.3f}   {printable(text)}"
 
 
 def _printed(number: int, way: str, rows: list[Row]) -> Iterator[str]:

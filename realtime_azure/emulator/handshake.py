@@ -15,6 +15,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from anyio import Event
 from pydantic_core import to_json
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
@@ -133,17 +134,26 @@ class Admitted:
     deployment: str
     dialect: Dialect
     transcription: bool = False
-    settings: Fields = field(default_factory=dict[str, Any])
+    settings: Fields = field(default_factory=dict[str, Any], repr=False)
+    hung_up: Event | None = None
+    """Set when the call is over."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that goes on, with its session's *settings*."""
+
+    settings: Fields = field(repr=False)
+    hung_up: Event = field(default_factory=Event)
 
 
 @dataclass(frozen=True)
 class Door:
-    """What is asked of whoever comes: *api_key*, and one of *deployments*, if any are named. *calls* go on: their
-    sessions' settings by call id."""
+    """What is asked of whoever comes: *api_key*, and one of *deployments*, if any are named. *calls* go on, by id."""
 
     api_key: str = field(repr=False)
     deployments: Collection[str] = ()
-    calls: dict[str, Fields] = field(default_factory=dict[str, Fields])
+    calls: dict[str, Call] = field(default_factory=dict[str, Call])
 
     def has(self, deployment: str) -> bool:
         return not self.deployments or deployment in self.deployments
@@ -183,8 +193,9 @@ class Door:
         return BAD_TOKEN if tokens else BAD_KEY
 
 
-def _admitted_to(call: Fields) -> Admitted:
-    return Admitted(call.get("model") or "", "ga", call.get("type") == "transcription", call)
+def _admitted_to(call: Call) -> Admitted:
+    settings = call.settings
+    return Admitted(settings.get("model") or "", "ga", settings.get("type") == "transcription", settings, call.hung_up)
 
 
 def target_of(target: str) -> tuple[str, dict[str, str]]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from anyio import BrokenResourceError, CancelScope, Lock, move_on_after
+from anyio import BrokenResourceError, CancelScope, Event, Lock, move_on_after
 from anyio.abc import TaskGroup
 from pydantic_core import from_json, to_json
 
@@ -23,14 +23,12 @@ from ..events.preview import from_dated, from_voice_live, server_to_dated, serve
 from .answer import Answer, Fields, Timed, event
 from .clock import Clock
 from .faults import Faults, Trouble
-from .handshake import Door
+from .handshake import Admitted, Door
 from .refusals import Refused, check_voice_live, error_event
-from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn
+from .responder import CLEANUP_TIMEOUT, FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn
 from .script import UnexpectedTurn
 from .service import Cancel, Outcome, Respond, Service, Transcribe, encoded
 
-CLEANUP_TIMEOUT = 1.0
-"""Seconds that a responder has to clean up after an answer that was cut."""
 logger = logging.getLogger("realtime_azure.emulator")
 
 
@@ -72,31 +70,42 @@ _WORDS: dict[Dialect, tuple[_Translation, _Translation]] = {
 class Line:
     """One connection: hands what comes to the service, and does what takes time."""
 
-    def __init__(
-        self, rules: Rules, websocket: WebSocket, service: Service, dialect: Dialect, trouble: Trouble
-    ) -> None:
+    def __init__(self, rules: Rules, websocket: WebSocket, service: Service, said: Admitted, trouble: Trouble) -> None:
         self._rules = rules
         self._trouble = trouble
         self._lifetime = trouble.lasting("expire") or rules.session_lifetime
         self._websocket = websocket
         self._service = service
-        self._dialect, self._flat = dialect, dialect != "ga"
-        self._to_ga, self._from_ga = _WORDS[dialect]
+        self._dialect, self._flat = said.dialect, said.dialect != "ga"
+        self._to_ga, self._from_ga = _WORDS[said.dialect]
+        self._said, self._hung_up = said.deployment, said.hung_up
         self._answering: dict[str, CancelScope] = {}  # response id → what stops it
         self._hearing = Lock()
         self._last_heard = (b"", "")
 
     async def serve(self) -> None:
+        number = self._trouble.number
         async with service_group() as tasks:
             self._tasks: TaskGroup = tasks
             tasks.start_soon(self._websocket.drain)
             try:
+                logger.info("connection %d begins (%s, %s)", number, self._dialect, self._said or "no deployment")
                 await self._send(self._service.created())
                 tasks.start_soon(self._websocket.pump, self._deliver)
                 tasks.start_soon(self._expire)
+                if self._hung_up is not None:
+                    tasks.start_soon(self._leave, self._hung_up)
                 await self._websocket.wait_ended()
             finally:
                 await self._websocket.aclose(1001, "the emulator is shutting down", timeout=1.0)
+                ending = self._websocket.ending
+                code, reason = (1006, "") if ending is None else (ending.code, ending.reason)
+                logger.info("connection %d ends with %d%s", number, code, f" ({reason})" if reason else "")
+
+    async def _leave(self, hung_up: Event) -> None:
+        """Where the call is over that the client is beside."""
+        await hung_up.wait()
+        await self._websocket.aclose(1000, "the call has ended", timeout=1.0)
 
     async def _expire(self) -> None:
         await self._rules.clock.sleep(self._lifetime)

@@ -231,6 +231,8 @@ class _Listener:
             return None
         match said:
             case Refusal():
+                path, why = request.path.partition("?")[0], said.message or said.code or ""
+                logger.info("a handshake at %s is refused with %d %s", path, said.status, why)
                 answer = refused(said)
             case Admitted():
                 answer = protocol.accept(request)
@@ -255,7 +257,7 @@ class _Listener:
         if (watch := rules.watch) is not None:
             number = trouble.number
             websocket.watch = lambda way, message: watch(Seen(number, way == "received", message))
-        return Line(rules, websocket, service, said.dialect, trouble)
+        return Line(rules, websocket, service, said, trouble)
 
     def _meet(self, request: Request) -> tuple[Admitted | Refusal, Trouble, float]:
         """What *request* meets at the door, and on the way, and what time it is; only who is let in uses a fault up."""

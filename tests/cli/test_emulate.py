@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
 import trustme
 
@@ -332,7 +333,7 @@ def test_a_row_for_each_event(configure: Configure, asked: Asked) -> None:
         configure(running.exports)
         assert asked() == asked() == (0, "")
         _, out, _ = running.end(signal.SIGINT)
-    rows = [line.split() for line in out.splitlines() if line != "stopped"]
+    rows = [line.split() for line in out.splitlines() if line != "stopped" and not line.startswith("    -")]
     assert {row[0] for row in rows} == {"1", "2"}
     types = [(row[1], row[3]) for row in rows if row[0] == "2"]
     assert types[0] == ("<", "session.created")
@@ -340,6 +341,28 @@ def test_a_row_for_each_event(configure: Configure, asked: Asked) -> None:
     assert types[-1] == ("<", "response.done")
     assert len([kind for _, kind in types if kind.endswith(".delta")]) <= 4
     assert running.exports["AZURE_OPENAI_API_KEY"] not in out
+
+
+def test_what_happens_besides_is_told(configure: Configure, asked: Asked) -> None:
+    """Who is refused, and why; faults, connections and requests; but no key, nor what is asked in a URL's query."""
+    with emulate("--api-key", "open-sesame", "--fault", "malformed@2", "--fault", "refuse=too_many*1") as running:
+        url = running.exports["AZURE_OPENAI_ENDPOINT"]
+        configure({**running.exports, "AZURE_OPENAI_API_KEY": "wrong-hunter2"})
+        assert asked()[0] == 3
+        configure({**running.exports, "AZURE_OPENAI_API_KEY": "open-sesame"})
+        asked()
+        models = httpx2.get(f"{url}/openai/v1/models?key=hunter2", headers={"api-key": "open-sesame"})
+        assert models.status_code == 200
+        _, out, err = running.end(signal.SIGINT)
+    notes = [line.split(maxsplit=2)[2] for line in out.splitlines() if line.startswith("    -")]
+    assert notes[0] == "refused: refuse=too_many*1"
+    assert notes[1].startswith("a handshake at /openai/v1/realtime is refused with 429")
+    assert notes[2].startswith("a handshake at /openai/v1/realtime is refused with 401 Access denied")
+    assert notes[3] == "connection 1 begins (ga, any-name)"
+    assert notes[4].startswith("connection 1: malformed@2 at message 2 (seed ")
+    assert notes[5:] == ["connection 1 ends with 1000", "GET /openai/v1/models: 200"]
+    assert "hunter2" not in out + err
+    assert err == ""
 
 
 def test_quiet_is_quiet(configure: Configure, asked: Asked) -> None:

@@ -32,10 +32,21 @@ from openai import (
     OpenAI,
     RateLimitError,
 )
+from websockets.datastructures import Headers
 
-from realtime_azure import HandshakeError, connect
+from realtime_azure import ConnectionClosed, HandshakeError, connect
 from realtime_azure.audio import pcm, wav
-from realtime_azure.emulator import REFUSALS, Emulator, FunctionCall, Reply, Turn, serve, voice
+from realtime_azure.emulator import (
+    REFUSALS,
+    Emulator,
+    FunctionCall,
+    Reply,
+    ScriptedResponder,
+    Turn,
+    serve,
+    voice,
+)
+from realtime_azure.emulator.rest import Asked
 from realtime_azure.events import SessionCreated
 
 pytestmark = [
@@ -969,3 +980,36 @@ async def test_a_request_may_ask_to_be_refused_as_a_handshake_may() -> None:
             assert [await models("") for _ in range(2)] == [403, 200]
             assert [await models("?fault=refuse=429*2") for _ in range(3)] == [429, 429, 200]
             assert await models("?fault=dorp") == 400
+
+
+async def test_who_is_beside_a_call_leaves_with_it() -> None:
+    """A websocket that joined it is closed when the call is hung up."""
+    async with serve() as emulator, v1(emulator) as client:
+        await client.realtime.calls.accept("rtc_1", type="realtime", model="any")
+        with fail_after(5):
+            async with connect(emulator.url, call_id="rtc_1", api_version="v1", api_key=emulator.api_key) as beside:
+                assert isinstance(await beside.receive(), SessionCreated)
+                await client.realtime.calls.hangup("rtc_1")
+                with pytest.raises(ConnectionClosed) as caught:
+                    await beside.receive()
+                assert (caught.value.code, caught.value.reason) == (1000, "the call has ended")
+
+
+@pytest.mark.parametrize("tool", ["x", {"type": "function", "function": "x"}, {"type": 5}, None])
+async def test_what_is_no_tool_is_refused(tool: Any) -> None:
+    async with serve() as emulator, v1(emulator) as client:
+        with pytest.raises(BadRequestError) as caught:
+            await client.chat.completions.create(model="any", messages=[user("Hello")], tools=[tool])
+    assert (caught.value.param or "").startswith("tools[0]")
+
+
+async def test_a_script_that_expected_something_else_says_so_over_http() -> None:
+    script = ScriptedResponder().expect("Hello").say("Hello.")
+    async with serve(responder=script) as emulator, v1(emulator, max_retries=0) as client:
+        with pytest.raises(InternalServerError, match="Good bye"):
+            await client.chat.completions.create(model="any", messages=[user("Good bye")])
+
+
+def test_what_is_asked_does_not_show_who_asks() -> None:
+    asked = Asked("GET", "/openai/v1/models?api-key=hunter2", Headers({"api-key": "hunter2"}), b"hunter2")
+    assert repr(asked) == "<GET /openai/v1/models>"

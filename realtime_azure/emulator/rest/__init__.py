@@ -107,7 +107,8 @@ class Rest:
             logger.exception("a request could not be answered")
             said = "The emulator had an error while processing your request; its log says which."
             made = Wrong(500, "InternalServerError", said, kind="server_error").answered()
-        signature = {"date": formatdate(usegmt=True), "x-ms-region": "emulator"}
+        logger.info("%s %s: %d", asked.method, asked.path, made.status)
+        signature = {"date": formatdate(self._house.clock.now(), usegmt=True), "x-ms-region": "emulator"}
         signature |= {name: str(uuid.uuid4()) for name in ("apim-request-id", "x-request-id")}
         return replace(made, headers={**signature, **question.headers, **made.headers})
 

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 import pybase64
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...audio import wav
 from ...audio.pcm import duration
@@ -57,10 +57,21 @@ def _heard(sound: _Sound) -> bytes:
         raise Wrong(400, "invalid_value", f"The audio cannot be read: {exc}", "messages") from exc
 
 
+class _Tool(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    type: str = "function"
+    function: Fields | None = None
+
+    def flat(self) -> Fields:
+        """As a realtime session has it, so that a responder need not know where it is asked."""
+        inside = self.model_extra if self.function is None else self.function
+        return {"type": self.type, **(inside or {})}
+
+
 class _Chat(SaidBody):
     messages: list[_Message] = Field(min_length=1)
     modalities: list[str] | None = None
-    tools: list[Fields] | None = None
+    tools: list[_Tool] | None = None
     tool_choice: Any = None
     max_tokens: int | None = Field(None, gt=0)
     max_completion_tokens: int | None = Field(None, gt=0)
@@ -81,8 +92,7 @@ class _Chat(SaidBody):
             speech_seconds=duration(audio),
             instructions="\n".join(message.text for message in self.messages if message.role in _INSTRUCTING),
             deployment=self.model,
-            # As a realtime session has them, so that a responder need not know where it is asked.
-            tools=tuple({"type": "function", **tool.get("function", tool)} for tool in tools),
+            tools=tuple(tool.flat() for tool in tools),
             results={message.tool_call_id: message.text for message in new if message.role == "tool"},
         )
 

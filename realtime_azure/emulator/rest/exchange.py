@@ -21,6 +21,7 @@ from websockets.datastructures import Headers
 
 from ...errors import Refusal
 from ..answer import Fields
+from ..clock import Clock
 from ..faults import Faults
 from ..handshake import NO_SUCH_DEPLOYMENT, Door, refused, target_of
 from ..responder import Responder, Speaker, Transcriber
@@ -51,6 +52,8 @@ class House(Protocol):
     def speaker(self) -> Speaker: ...
     @property
     def session_lifetime(self) -> float: ...
+    @property
+    def clock(self) -> Clock: ...
 
 
 @dataclass(frozen=True)
@@ -147,8 +150,11 @@ class Asked:
 
     method: str
     target: str
-    headers: Headers
+    headers: Headers = field(repr=False)
     body: bytes = field(default=b"", repr=False)
+
+    def __repr__(self) -> str:
+        return f"<{self.method} {self.path}>"  # a query may have a key
 
     @property
     def path(self) -> str:

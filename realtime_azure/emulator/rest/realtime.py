@@ -7,7 +7,6 @@ was created or accepted (`call_id=`), and has the session that was asked for.
 from __future__ import annotations
 
 import secrets
-import time
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,6 +15,7 @@ from pydantic_core import from_json, to_json
 from ...errors import Refusal
 from ...events.preview import from_dated, server_to_dated
 from ..answer import Fields
+from ..handshake import Call
 from ..service import Service
 from .exchange import Answered, Body, Denied, Question, Wrong, answered, form_of, missing
 
@@ -48,7 +48,7 @@ def _session(question: Question, settings: Fields) -> Service:
 
 def _secret(question: Question, settings: Fields, seconds: int) -> Fields:
     """An ephemeral token for a session of *settings*."""
-    now, kept = time.time(), question.memory.secrets
+    now, kept = question.house.clock.now(), question.memory.secrets
     for old in [token for token, (until, _) in kept.items() if until <= now]:
         del kept[old]
     value = f"ek_{secrets.token_hex(16)}"
@@ -100,7 +100,7 @@ def _dated(question: Question, kind: str) -> Answered:
 async def calls(question: Question) -> Answered:
     """An offer in SDP, for the session of the ephemeral token or of the form; the answer turns its streams down."""
     until, settings = question.memory.secrets.get(question.asked.bearer, (0.0, {}))
-    if until <= time.time():
+    if until <= question.house.clock.now():
         raise Denied(_NEEDS_TOKEN)
     offer = question.asked.body
     if question.asked.content_type.lower().startswith("multipart/form-data"):
@@ -111,7 +111,7 @@ async def calls(question: Question) -> Answered:
         raise Wrong(400, "invalid_offer", "The body is no SDP offer: it does not begin with 'v=0'.", "sdp")
     _session(question, settings)
     call_id = f"rtc_{secrets.token_hex(12)}"
-    question.house.door.calls[call_id] = settings
+    question.house.door.calls[call_id] = Call(settings)
     # Without the beginning that other paths have: so it was recorded.
     headers = {"content-type": "application/sdp", "location": f"/v1/realtime/calls/{call_id}"}
     return Answered(201, declined(offer), headers)
@@ -153,12 +153,12 @@ async def accept(question: Question) -> Answered:
     (call_id,) = question.names
     settings = _Accept.of(question.asked).model_dump()
     _session(question, settings)
-    question.house.door.calls[call_id] = settings
+    question.house.door.calls[call_id] = Call(settings)
     return Answered()
 
 
 async def reject(question: Question) -> Answered:
-    question.house.door.calls.pop(question.names[0], None)
+    _over(question, question.names[0])
     return Answered()
 
 
@@ -175,9 +175,17 @@ async def hangup(question: Question) -> Answered:
     return _left(question)
 
 
+def _over(question: Question, call_id: str) -> bool:
+    """Ends the call, for whoever is beside it, too; False if there is none."""
+    call = question.house.door.calls.pop(call_id, None)
+    if call is not None:
+        call.hung_up.set()
+    return call is not None
+
+
 def _left(question: Question) -> Answered:
     """Ends a call that goes on."""
     (call_id,) = question.names
-    if question.house.door.calls.pop(call_id, None) is None:
+    if not _over(question, call_id):
         raise Wrong(404, "call_id_not_found", f"No call with the id '{call_id}'.", "call_id")
     return Answered()

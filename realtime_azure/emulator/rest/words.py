@@ -12,11 +12,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from anyio import CancelScope
+from anyio import move_on_after
 from pydantic_core import to_json
 
 from ...audio.pcm import RATE
-from ..responder import FunctionCall, Reply, Said, Turn
+from ..responder import CLEANUP_TIMEOUT, FunctionCall, Reply, Said, Turn
+from ..script import UnexpectedTurn
 from ..turns import TurnDetector
 from .exchange import FILTERS, House, Wrong
 
@@ -110,8 +111,10 @@ async def _replies(house: House, turn: Turn) -> AsyncGenerator[Reply]:
                 yield _reply(said)
         finally:
             if isinstance(saying, AsyncGenerator):
-                with CancelScope(shield=True):
+                with move_on_after(CLEANUP_TIMEOUT, shield=True):
                     await saying.aclose()
+    except UnexpectedTurn as exc:  # all its words, for they are meant for who reads the test
+        raise Wrong(500, None, str(exc), kind="server_error") from exc
     except Exception as exc:
         logger.exception("the responder failed")
         said = f"The emulator's responder failed: {type(exc).__name__}"
