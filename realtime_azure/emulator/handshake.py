@@ -133,7 +133,7 @@ class Admitted:
     deployment: str
     dialect: Dialect
     transcription: bool = False
-    settings: Fields = field(default_factory=dict[str, Any])
+    settings: Fields = field(default_factory=dict[str, Any], repr=False)  # a secret may be in a tool
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Door:
 
     api_key: str = field(repr=False)
     deployments: Collection[str] = ()
-    calls: dict[str, Fields] = field(default_factory=dict[str, Fields])
+    calls: dict[str, Fields] = field(default_factory=dict[str, Fields], repr=False)
 
     def has(self, deployment: str) -> bool:
         return not self.deployments or deployment in self.deployments
