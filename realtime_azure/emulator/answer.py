@@ -240,6 +240,11 @@ class Answer:
         return [output for output in self.outputs if isinstance(output, Spoken)]
 
     @property
+    def has_sound(self) -> bool:
+        """Whether any sound of it was sent."""
+        return any(spoken.sent_bytes for spoken in self.spoken_items)
+
+    @property
     def tokens(self) -> int:
         """How many tokens it has said so far."""
         return sum(self._said_tokens())

@@ -54,7 +54,7 @@ KINDS_EXPLAINED = """\
   slow_reader=8000    the service reads so many bytes a second
   slow_writer=8000    it writes so many bytes a second
   duplicate@5         the message comes twice
-  reorder@5           it comes after the next one
+  reorder@5           it comes after the next one; without a next one, never
   unknown_event@5     an event that nobody knows comes before it
   unknown_value@5     a value in it is one that nobody knows
   malformed@5         it is half of it, which is not JSON

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import math
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from anyio import BrokenResourceError, CancelScope, Event, Lock, move_on_after
+from anyio import BrokenResourceError, CancelScope, Event, Lock
 from anyio.abc import TaskGroup
 from pydantic_core import from_json, to_json
 
@@ -25,7 +25,7 @@ from .clock import Clock
 from .faults import Faults, Trouble
 from .handshake import Admitted, Door
 from .refusals import Refused, check_voice_live, error_event
-from .responder import CLEANUP_TIMEOUT, FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn
+from .responder import FunctionCall, Reply, Responder, Said, Speaker, Transcriber, Turn, pieces
 from .script import UnexpectedTurn
 from .service import Cancel, Outcome, Respond, Service, Transcribe, encoded
 
@@ -193,17 +193,10 @@ class Line:
         await self._finish(due.answer, status, details)  # if it was cancelled, whoever did that has told the end
 
     async def _answer(self, due: Respond) -> None:
-        saying = self._rules.responder(await self._understood(due.turn))
-        if not isinstance(saying, AsyncIterator):
-            await self._say(due.answer, await saying)
-            return
-        try:
+        turn = await self._understood(due.turn)
+        async with aclosing(pieces(self._rules.responder, turn)) as saying:
             async for said in saying:
                 await self._say(due.answer, said)
-        finally:
-            if isinstance(saying, AsyncGenerator):
-                with move_on_after(CLEANUP_TIMEOUT, shield=True):
-                    await saying.aclose()
 
     async def _understood(self, turn: Turn) -> Turn:
         """*turn* with what was said in it, if that can be told; an answer needs no transcript."""

@@ -7,13 +7,18 @@ but this package, and never pretends: it hears that somebody spoke and for how l
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from anyio import move_on_after
+
 from ..audio import pcm, wav
+
+CLEANUP_TIMEOUT = 1.0
+"""Seconds that a responder has to clean up after an answer that was cut."""
 
 _SPEECH = Path(__file__).parent / "speech"
 _NUMBERS = (
@@ -31,11 +36,11 @@ CLEANUP_TIMEOUT = 1.0
 class Turn:
     """What the user said or wrote since the last answer.
 
-    *text* is what was typed, *audio* what was said (PCM16 mono little-endian, 24 kHz), *speech_seconds* how much of
-    it the turn detection took for speech, *transcript* what it says, where somebody can tell; *instructions* are
-    those of the session or of this response, *deployment* the name that was connected to. *tools* are the functions
-    that may be called, as the session or the response has them, and *results* what was given back by those that the
-    last answer called: by call id.
+    *text* is what was typed, *audio* what was said (PCM16 mono little-endian, resampled to 24 kHz), *speech_seconds*
+    how much of it the turn detection took for speech, *transcript* what it says, where somebody can tell;
+    *instructions* are those of the session or of this response, *deployment* the name that was connected to. *tools*
+    are those that may be used, functions and MCP servers, as the session or the response has them, and *results* what
+    was given back by those that the last answer called: by call id.
     """
 
     text: str = ""
@@ -80,13 +85,32 @@ Said = str | Reply | FunctionCall
 """A piece of an answer; a `str` is a `Reply` without sound of its own."""
 
 Responder = Callable[[Turn], Awaitable[Said] | AsyncIterator[Said]]
-"""Answers a turn: an async function that returns the answer, or an async generator that yields it piece by piece."""
+"""Answers a turn: an async function that returns the answer, or an async generator that yields it piece by piece.
+
+It is cancelled when its response is (the user speaks, say): what it awaits in a `finally` needs a shield, and has
+`CLEANUP_TIMEOUT` seconds. If it raises, the response fails, and the traceback is in the log of the emulator.
+"""
 
 Transcriber = Callable[[bytes], Awaitable[str]]
-"""What PCM16 mono little-endian sound at 24 kHz says."""
+"""What PCM16 mono little-endian sound at 24 kHz says. If it raises, the transcription fails, and the turn has none."""
 
 Speaker = Callable[[str], Awaitable[bytes]]
-"""A text as PCM16 mono little-endian sound at 24 kHz."""
+"""A text as PCM16 mono little-endian sound at 24 kHz. If it raises, the response fails."""
+
+
+async def pieces(responder: Responder, turn: Turn) -> AsyncGenerator[Said]:
+    """What *responder* answers to *turn*, piece by piece; close it (`aclosing`), and the responder cleans up."""
+    saying = responder(turn)
+    if not isinstance(saying, AsyncIterator):
+        yield await saying
+        return
+    try:
+        async for said in saying:
+            yield said
+    finally:
+        if isinstance(saying, AsyncGenerator):
+            with move_on_after(CLEANUP_TIMEOUT, shield=True):
+                await saying.aclose()
 
 
 async def recorded_answer(turn: Turn) -> Reply:

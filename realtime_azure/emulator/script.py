@@ -15,13 +15,17 @@ class UnexpectedTurn(AssertionError):
     """The user, or a function, did not say what the script expected; the message shows both."""
 
 
+_ANY: Any = object()
+"""No result is expected; None is one (`null`)."""
+
+
 @dataclass
 class _Step:
     """One turn: what is expected of it, and what is answered."""
 
     words: str | re.Pattern[str] | None = None
     speech: bool | None = None
-    result: Any = None
+    result: Any = _ANY
     answer: list[Said] = field(default_factory=list[Said])
 
     def wrong(self, turn: Turn) -> str | None:
@@ -31,7 +35,7 @@ class _Step:
             return f"expected {pattern.pattern!r} in what the user says, which is {turn.words!r}"
         if self.speech is not None and self.speech is not (turn.speech_seconds > 0):
             return f"expected {'speech' if self.speech else 'no speech'}, and there was {turn.speech_seconds:.1f} s"
-        if self.result is not None and not any(_same(self.result, each) for each in turn.results.values()):
+        if self.result is not _ANY and not any(_same(self.result, each) for each in turn.results.values()):
             return f"expected the result {self.result!r} of a function, and got {list(turn.results.values())}"
         return None
 
@@ -58,6 +62,7 @@ class ScriptedResponder:
 
     A turn that is not as expected, and one more than there are, fails its response: the client is told what was
     expected and what came, and `assert_done` raises the same. What is said after one `expect` is one answer, in pieces.
+    An answer that is cut (the user speaks) has had its turn. Connections share the turns: have a script for each.
     """
 
     def __init__(self) -> None:

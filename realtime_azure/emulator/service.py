@@ -165,6 +165,7 @@ class Service:
         self._conversation_id = new_id("conv")
         self._heard: dict[str, tuple[bytes, float]] = {}  # item id → PCM at 24 kHz, seconds of speech
         self._spoken_ms: dict[str, float] = {}  # item id → how long its sound is
+        self._was_heard = False  # whether the assistant has spoken aloud in the conversation
         self._listen()
 
     @property
@@ -246,6 +247,7 @@ class Service:
         if self._transcribes and "output" in (change.get("audio") or {}):
             raise Refused("unknown_parameter", "Unknown parameter: 'session.audio.output'.", "session.audio.output")
         check(change, "session", self._values)
+        self._check_voice(change)
         before, rate = self.session["audio"]["input"], self.session.get("input_audio_sampling_rate")
         self.session = _merged(self.session, change)
         listening = self.session["audio"]["input"]
@@ -257,6 +259,15 @@ class Service:
         if changed or rate != self.session.get("input_audio_sampling_rate"):
             self._listen()
         yield event("session.updated", session=self.session)
+
+    def _check_voice(self, change: Fields) -> None:
+        """Raises `Refused` for another voice than was heard already; that Voice Live minds is not known."""
+        voice = ((change.get("audio") or {}).get("output") or {}).get("voice")
+        if voice is None or self._voice_live or voice == self.session["audio"]["output"]["voice"]:
+            return
+        if self._was_heard or (self.answer is not None and self.answer.has_sound):
+            said = "Cannot update a conversation's voice if assistant audio is present."
+            raise Refused("cannot_update_voice", said)
 
     def _filled(self, detection: Fields | None) -> Fields | None:
         if detection is None:
@@ -554,6 +565,7 @@ class Service:
             self.items[at:at] = made
             heard = {spoken.id: answer.sound_ms(spoken.id) or 0.0 for spoken in answer.spoken_items}
             self._spoken_ms |= heard
+            self._was_heard = self._was_heard or answer.has_sound
             self._quiet_from_ms = max(self._turns.now_ms, self._answer_from_ms + round(sum(heard.values())))
         del self.answers[answer.id]
         yield from answer.done(status, details)

@@ -83,9 +83,10 @@ async def test_a_conversation_as_it_was_written() -> None:
             lambda: ScriptedResponder().expect_result("rain").say("Hm."),
             "turn 1: expected the result 'rain' of a function",
         ),
+        (lambda: ScriptedResponder().expect_result(None).say("Hm."), "turn 1: expected the result None of a function"),
         (ScriptedResponder, "turn 1: the script has no more, and the user says 'How is the weather?'"),
     ],
-    ids=["words", "speech", "a result", "one too many"],
+    ids=["words", "speech", "a result", "null", "one too many"],
 )
 async def test_a_turn_that_was_not_expected_fails_loudly(write: Callable[[], ScriptedResponder], says: str) -> None:
     script = write()

@@ -591,6 +591,42 @@ def test_what_was_cut_off_does_not_come_back(service: Service) -> None:
     assert [event["audio_end_ms"] for event in told(service, truncate(item_id, 300))] == [300]
 
 
+def voice(name: str) -> Fields:
+    return {"output": {"voice": name}}
+
+
+def test_the_voice_stays_once_it_was_heard(service: Service) -> None:
+    """The whole update is refused; the voice that it has may be said again."""
+    assert update(service, audio=voice("echo"))["audio"]["output"]["voice"] == "echo"
+    respond(service, output_modalities=["text"])
+    answer_it(service)
+    assert update(service, audio=voice("ash"))["audio"]["output"]["voice"] == "ash"
+    told(service, truncate(spoken_answer(service), 0))  # so that the user heard nothing of it
+    change = {"type": "realtime", "instructions": "Be another.", "audio": voice("echo")}
+    error = refused(service, {"type": "session.update", "session": change})
+    assert error["code"] == "cannot_update_voice"
+    assert update(service, audio=voice("ash"), instructions="Be brief.")["audio"]["output"]["voice"] == "ash"
+    assert service.session["instructions"] == "Be brief."
+
+
+def test_the_voice_stays_while_it_is_heard(service: Service) -> None:
+    respond(service)
+    assert service.answer is not None
+    said = service.answer.say("Once", pcm.silence(1))
+    while not service.answer.has_sound:
+        assert update(service, audio=voice("ash"))["audio"]["output"]["voice"] == "ash"
+        next(said)
+    change = {"type": "realtime", "audio": voice("echo")}
+    assert refused(service, {"type": "session.update", "session": change})["code"] == "cannot_update_voice"
+
+
+def test_what_is_said_outside_the_conversation_binds_no_voice(service: Service) -> None:
+    respond(service, conversation="none")
+    (answer,) = service.answers.values()
+    assert [*answer.say("Once", pcm.silence(0.1)), *service.finish(answer)]
+    assert update(service, audio=voice("ash"))["audio"]["output"]["voice"] == "ash"
+
+
 def test_telephone_sound_is_truncated_by_the_time_it_takes(service: Service) -> None:
     """8000 bytes are a second there."""
     respond(service, audio={"output": {"format": {"type": "audio/pcmu"}}})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from anyio.lowlevel import checkpoint
 from realtime_azure import Connection, ConnectionLost, EventRejected, HandshakeError, connect
 from realtime_azure.audio import pcm
 from realtime_azure.emulator import Emulator, FunctionCall, Reply, Responder, Said, Turn, line, serve, voice
+from realtime_azure.emulator import responder as responder_module
 from realtime_azure.emulator.service import LIFETIME
 from realtime_azure.errors import ConfigurationError
 from realtime_azure.events import (
@@ -372,7 +374,7 @@ async def test_a_cancel_stops_the_response_that_it_names() -> None:
 
 async def test_cleaning_up_does_not_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """A responder that hangs while it is closed holds up neither the next answer nor the end."""
-    monkeypatch.setattr(line, "CLEANUP_TIMEOUT", 0.01)
+    monkeypatch.setattr(responder_module, "CLEANUP_TIMEOUT", 0.01)
 
     async def responder(turn: Turn) -> AsyncIterator[Said]:
         if turn.text:
@@ -792,6 +794,12 @@ async def test_an_answer_does_not_outlive_its_session() -> None:
 async def test_a_session_lasts_for_some_time(seconds: float) -> None:
     with pytest.raises(ConfigurationError, match="session_lifetime"):
         async with serve(session_lifetime=seconds):
+            pass
+
+
+async def test_a_line_in_memory_has_no_tls() -> None:
+    with pytest.raises(ConfigurationError, match="ssl_context: a line in memory has no TLS"):
+        async with serve(port=None, ssl_context=ssl.create_default_context()):
             pass
 
 

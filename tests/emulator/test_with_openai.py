@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from anyio import fail_after
 from openai import AsyncAzureOpenAI, AsyncOpenAI
 
 from realtime_azure.audio import pcm, wav
-from realtime_azure.emulator import Emulator, serve, voice
+from realtime_azure.emulator import Emulator, ScriptedResponder, serve, voice
 
 pytestmark = pytest.mark.anyio
 
@@ -259,6 +259,46 @@ async def test_the_beta_client_finds_its_own_classes(emulator: Emulator) -> None
     for event in events:
         type(event).model_validate(event.model_dump(), strict=False)
         assert type(event).model_fields["type"].annotation.__args__ == (event.type,)
+
+
+@pytest.mark.parametrize("client", [ga, dated, beta])
+async def test_a_function_is_called_and_answered(
+    client: Callable[[Emulator], AbstractAsyncContextManager[Any]],
+) -> None:
+    """Words and two calls in one response; each event of it is what openai-python calls one of that type."""
+    script = ScriptedResponder()
+    script.expect("weather").say("Let me look.").call("get_weather", {"city": "Oslo"}).call("get_time", {})
+    script.expect_result("rain").say("It rains at noon.")
+    async with serve(pace=math.inf, responder=script) as emulator, client(emulator) as connection:
+        content = [{"type": "input_text", "text": "How is the weather?"}]
+        await connection.conversation.item.create(item={"type": "message", "role": "user", "content": content})
+        await connection.response.create()
+        events = await until_done(connection)
+        calls = [event for event in events if event.type == "response.function_call_arguments.done"]
+        for call, output in zip(calls, ("rain", "noon"), strict=True):
+            item = {"type": "function_call_output", "call_id": call.call_id, "output": output}
+            await connection.conversation.item.create(item=item)
+        await connection.response.create()
+        check_answer(await until_done(connection), "It rains at noon.")
+    script.assert_done()
+    assert [call.arguments for call in calls] == ['{"city":"Oslo"}', "{}"]
+    deltas = [event for event in events if event.type == "response.function_call_arguments.delta"]
+    assert "".join(event.delta for event in deltas if event.call_id == calls[0].call_id) == '{"city":"Oslo"}'
+    output = events[-1].response.output
+    assert [item.type for item in output] == ["message", "function_call", "function_call"]
+    assert [item.call_id for item in output[1:]] == [call.call_id for call in calls]
+    for event in events if client is not dated else ():  # whose classes are the GA client's
+        type(event).model_validate(event.model_dump(), strict=False)
+        assert type(event).model_fields["type"].annotation.__args__ == (event.type,)
+
+
+async def test_an_answer_that_is_not_completed_is_read() -> None:
+    script = ScriptedResponder().say("How to").end("content_filter").expect().end("inference_rate_limit_exceeded")
+    async with serve(pace=math.inf, responder=script) as emulator, ga(emulator) as connection:
+        filtered = (await write(connection))[-1].response
+        limited = (await write(connection))[-1].response
+    assert (filtered.status, filtered.status_details.reason) == ("incomplete", "content_filter")
+    assert (limited.status, limited.status_details.error.code) == ("failed", "inference_rate_limit_exceeded")
 
 
 async def test_text_alone(emulator: Emulator) -> None:

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from anyio import move_on_after
 from pydantic_core import to_json
 
 from ...audio.pcm import RATE
-from ..responder import CLEANUP_TIMEOUT, FunctionCall, Reply, Said, Turn
+from ..responder import FunctionCall, Reply, Said, Turn, pieces
 from ..script import UnexpectedTurn
 from ..turns import TurnDetector
 from .exchange import FILTERS, House, Wrong
@@ -102,17 +101,9 @@ async def _replies(house: House, turn: Turn) -> AsyncGenerator[Reply]:
     try:
         if turn.speech_seconds and house.transcriber is not None:
             turn = replace(turn, transcript=await house.transcriber(turn.audio))
-        saying = house.responder(turn)
-        if not isinstance(saying, AsyncIterator):
-            yield _reply(await saying)
-            return
-        try:
+        async with aclosing(pieces(house.responder, turn)) as saying:
             async for said in saying:
                 yield _reply(said)
-        finally:
-            if isinstance(saying, AsyncGenerator):
-                with move_on_after(CLEANUP_TIMEOUT, shield=True):
-                    await saying.aclose()
     except UnexpectedTurn as exc:  # all its words, for they are meant for who reads the test
         raise Wrong(500, None, str(exc), kind="server_error") from exc
     except Exception as exc:
