@@ -28,10 +28,6 @@ _NUMBERS = (
 _TENS = {20: "twenty", 30: "thirty", 40: "forty", 50: "fifty", 60: "sixty"}
 
 
-CLEANUP_TIMEOUT = 1.0
-"""Seconds that a responder has to clean up after an answer that was cut."""
-
-
 @dataclass(frozen=True)
 class Turn:
     """What the user said or wrote since the last answer.
