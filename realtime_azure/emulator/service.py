@@ -321,7 +321,10 @@ class Service:
             self._drop_before(len(self._buffer) - 2 * self._rate)  # silence: a second of it is enough for any padding
 
     def _prompt(self, timeout_ms: int | None) -> Iterator[Outcome]:
-        """Where nobody has spoken for so long after an answer: the silence is a turn, and is answered."""
+        """Where nobody has spoken for so long after an answer: the silence is a turn, and is answered.
+
+        Time goes by the sound that is appended: who sends none is never prompted.
+        """
         since, now = self._quiet_from_ms, self._turns.now_ms
         if timeout_ms is None or since is None or self.answer is not None or now < since + timeout_ms:
             return

@@ -12,7 +12,7 @@ from time import time
 from typing import Any
 
 import pytest
-from anyio import fail_after, move_on_after
+from anyio import create_task_group, fail_after, move_on_after
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic_core import to_json
@@ -31,6 +31,8 @@ from realtime_azure import (
 )
 from realtime_azure.emulator import REFUSALS, Emulator, Fault, Turn, serve
 from realtime_azure.emulator.faults import KINDS, Faults, Trouble
+from realtime_azure.emulator.faulty import FaultyStream
+from realtime_azure.emulator.memory import line
 from realtime_azure.errors import Refusal
 from realtime_azure.events import (
     ErrorEvent,
@@ -293,6 +295,21 @@ async def test_a_slow_writer_is_only_slow() -> None:
         events = await written_turn(connection)
     assert isinstance(events[-1], ResponseDone)
     assert events[-1].response.status == "completed"
+
+
+@pytest.mark.anyio
+async def test_a_slow_writer_writes_a_little_at_a_time() -> None:
+    """Twenty times a second: of 20000 bytes a second a thousand at once, and nothing is lost."""
+    near, far = line()
+    message = b"\x81\x7e" + (3000).to_bytes(2) + bytes(3000)
+    pieces: list[bytes] = []
+    with fail_after(5):
+        async with near, far, create_task_group() as tasks:
+            tasks.start_soon(FaultyStream(far, Trouble([Fault.parse("slow_writer=20000")])).send, message)
+            while sum(map(len, pieces)) < len(message):
+                pieces.append(await near.receive())
+    assert [len(piece) for piece in pieces] == [1000, 1000, 1000, 4]
+    assert b"".join(pieces) == message
 
 
 @pytest.mark.anyio
