@@ -7,6 +7,7 @@ takes of a second, and how much later than every tenth of a second its sound com
 
 from __future__ import annotations
 
+import argparse
 import math
 import subprocess
 import sys
@@ -22,9 +23,9 @@ from realtime_azure.events import ResponseDone, ResponseOutputAudioDelta
 from realtime_azure.events.dicts import SessionConfigDict
 
 PERIOD = 0.1
-SECONDS = 8
-WARM = 3
-"""Seconds before anything is counted."""
+SECONDS = 8.0
+WARM = 3.0
+"""Seconds before anything is counted, or as long as is measured, if that is less."""
 
 LISTENING: SessionConfigDict = {
     "type": "realtime",
@@ -47,7 +48,7 @@ async def emulate() -> None:
             print(time.process_time(), flush=True)
 
 
-async def session(url: str, key: str, lates: list[float], began: float) -> None:
+async def session(url: str, key: str, lates: list[float], began: float, seconds: float) -> None:
     async with connect(url, deployment="any", api_version="v1", api_key=key) as connection:
         await connection.session.update(LISTENING, wait=True)
         async with anyio.create_task_group() as tasks:
@@ -60,10 +61,10 @@ async def session(url: str, key: str, lates: list[float], began: float) -> None:
                     await connection.response.create()
                     due = 0.0
                 elif isinstance(event, ResponseOutputAudioDelta):
-                    if due and now - began > WARM:
+                    if due and now - began > min(WARM, seconds):
                         lates.append(now - due)
                     due = (due or now) + PERIOD
-                if now - began > WARM + SECONDS:
+                if now - began > min(WARM, seconds) + seconds:
                     break
             tasks.cancel_scope.cancel()
 
@@ -76,7 +77,7 @@ async def speak(connection: Connection) -> None:
         await anyio.sleep(max(0.0, due - time.monotonic()))
 
 
-async def measure(count: int) -> None:
+async def measure(count: int, seconds: float) -> None:
     command = [sys.executable, "-m", "tests.benchmarks.emulator_sessions", "--emulate"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:  # noqa: ASYNC220 - once
         assert process.stdin is not None
@@ -92,23 +93,28 @@ async def measure(count: int) -> None:
         began = time.monotonic() + count * 0.005
         async with anyio.create_task_group() as tasks:
             for _ in range(count):
-                tasks.start_soon(session, url, key, lates, began)
+                tasks.start_soon(session, url, key, lates, began, seconds)
                 await anyio.sleep(0.005)
-            await anyio.sleep(began + WARM - time.monotonic())
+            await anyio.sleep(began + min(WARM, seconds) - time.monotonic())
             before = taken()
-            await anyio.sleep(SECONDS)
-            used = (taken() - before) / SECONDS
+            await anyio.sleep(seconds)
+            used = (taken() - before) / seconds
         process.stdin.close()
     p50, p99 = median(lates) * 1000, quantiles(lates, n=100)[98] * 1000
     print(f"{count:5} sessions: {used:5.0%} of a core, late by {p50:.0f} ms (p99 {p99:.0f} ms)")
 
 
 def main() -> None:
-    if "--emulate" in sys.argv:
+    parser = argparse.ArgumentParser(description="How many paced sessions an emulator holds on one core.")
+    parser.add_argument("counts", metavar="COUNT", type=int, nargs="*", help="how many at a time (50 100 200)")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="how long to measure each (%(default)g)")
+    parser.add_argument("--emulate", action="store_true", help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.emulate:
         anyio.run(emulate)
         return
-    for count in [int(each) for each in sys.argv[1:]] or [50, 100, 200]:
-        anyio.run(measure, count)
+    for count in chosen.counts or [50, 100, 200]:
+        anyio.run(measure, count, chosen.seconds)
 
 
 if __name__ == "__main__":

@@ -212,14 +212,14 @@ def measure(table: Table, url: str, number: int, rounds: int) -> dict[str, float
     return {name: statistics.median(times) for name, times in taken.items()}
 
 
-def compare(url: str, tokens: int, rounds: int) -> tuple[float, float]:
+def compare(url: str, tokens: int, requests: int, rounds: int) -> tuple[float, float]:
     """Prints both tables; how much less a chunk costs than openai's, and how much more a call than bare httpx2's."""
     streams = measure(STREAMS, url, tokens, rounds)
     print(f"\n{'chunks of a chat':<24}{'each':>10}{'a CPU second':>16}{'openai /':>10}")
     for name, took in streams.items():
         print(f"{name:<24}{took * 1e6:7.1f} µs{1 / took:16,.0f}{streams['openai'] / took:9.1f}x")
-    calls = measure(CALLS, url, REQUESTS, rounds)
-    print(f"\n{f'{REQUESTS:,} calls at a time':<24}{'each':>10}{'/ bare':>16}{'openai /':>10}")
+    calls = measure(CALLS, url, requests, rounds)
+    print(f"\n{f'{requests:,} calls at a time':<24}{'each':>10}{'/ bare':>16}{'openai /':>10}")
     for name, took in calls.items():
         bare = calls.get(f"bare httpx2, {name.rpartition(', ')[2]}", calls["bare httpx2, asyncio"])
         print(f"{name:<24}{took * 1e6:7.0f} µs{took / bare:16.2f}{calls['openai'] / took:9.1f}x")
@@ -230,13 +230,14 @@ def compare(url: str, tokens: int, rounds: int) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description="REST calls in CPU time, beside openai and bare httpx2.")
     parser.add_argument("--tokens", type=int, default=2000)
+    parser.add_argument("--calls", type=int, default=REQUESTS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--check", action="store_true")
     chosen = parser.parse_args()
     print(f"Python {sys.version.split()[0]}, openai {version('openai')}, httpx2 {version('httpx2')}")
     for _ in range(2 if chosen.check else 1):
         with serving() as url:
-            faster, dearer = compare(url, chosen.tokens, chosen.rounds)
+            faster, dearer = compare(url, chosen.tokens, chosen.calls, chosen.rounds)
         if faster >= STREAM_TARGET and dearer <= REQUEST_TARGET:
             return
     if chosen.check:
