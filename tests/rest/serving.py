@@ -148,7 +148,9 @@ def in_turn(answers: Iterable[bytes]) -> Script:
     return script
 
 
-CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: r1\r\n\r\n"
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nx-request-id: r1\r\n\r\n"
+)
 END = b"0\r\n\r\n"
 
 
