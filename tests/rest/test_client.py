@@ -21,7 +21,8 @@ ANY = dict[str, Any]
 
 
 def client_of(url: str, **options: Any) -> RestClient:
-    return RestClient(url, **{"api_version": "v1", "api_key": "k", "proxy": False, **options})
+    given: dict[str, Any] = {"api_version": "v1", "api_key": "k", "proxy": False, **options}
+    return RestClient(url, **given)
 
 
 async def ask(client: RestClient) -> ANY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import email.utils
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -55,16 +55,18 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 @asynccontextmanager
-async def client_of(server: Server, **options: Any) -> AsyncIterator[RestClient]:
-    given = {"api_key": KEY} if "credential" not in options else {}
-    async with RestClient(server.url, **{"api_version": "v1", "proxy": False, **given, **options}) as client:
+async def client_of(server: Server, **options: Any) -> AsyncGenerator[RestClient]:
+    signing = {"api_key": KEY} if "credential" not in options else {}
+    given: dict[str, Any] = {"api_version": "v1", "proxy": False, **signing, **options}
+    async with RestClient(server.url, **given) as client:
         with fail_after(5):
             yield client
 
 
 async def ask(client: RestClient, **options: Any) -> ANY:
     """One call, with a body that can be sent again."""
-    said: ANY = await client.request("POST", "x", result=ANY, **{"json": {"a": 1}, **options})
+    given: dict[str, Any] = {"json": {"a": 1}, **options}
+    said: ANY = await client.request("POST", "x", result=ANY, **given)
     return said
 
 

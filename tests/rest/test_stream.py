@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -44,11 +44,10 @@ class Visit:
 
 
 @asynccontextmanager
-async def visit(script: Script, **options: Any) -> AsyncIterator[Visit]:
+async def visit(script: Script, **options: Any) -> AsyncGenerator[Visit]:
+    given: dict[str, Any] = {"api_version": "v1", "api_key": "k", "proxy": False, "max_connections": 1, **options}
     async with serve(script) as server:
-        async with RestClient(
-            server.url, **{"api_version": "v1", "api_key": "k", "proxy": False, "max_connections": 1, **options}
-        ) as client:
+        async with RestClient(server.url, **given) as client:
             with fail_after(5):
                 yield Visit(server, client)
         with fail_after(5):  # no socket is left
@@ -106,7 +105,7 @@ async def test_a_stream_that_breaks_off_is_an_error_again_and_again(end: bytes) 
         for _ in range(2):
             with pytest.raises(AnswerCut) as caught:
                 await anext(stream)
-        assert caught.value.request_id == "r1"
+            assert caught.value.request_id == "r1"
         await there.next_call_is_answered()
 
 
@@ -142,7 +141,7 @@ async def test_an_error_in_the_stream_ends_it(said: bytes, code: str | None) -> 
         for _ in range(2):
             with pytest.raises(StreamFailed, match="no") as caught:
                 await anext(stream)
-        assert (caught.value.code, caught.value.body, caught.value.request_id) == (code, said, "r1")
+            assert (caught.value.code, caught.value.body, caught.value.request_id) == (code, said, "r1")
         await there.next_call_is_answered()
 
 
