@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from .errors import BrokenOff, ConnectError, ConnectTimeout, HandshakeError, RateLimited, ServerError
+from .errors import BrokenOff, ConnectError, ConnectTimeout, RateLimited, Refusal, ServerError, StatusError
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,13 @@ class Backoff:
 def may_help(error: ConnectError) -> bool:
     """Whether the same attempt may do better a little later.
 
-    Yes: 408, 429, 5xx, no answer in time, a connection that broke off. No: what another configuration would have to
-    mend (400, 401, 403, 404, a name that is unknown, a port where nobody listens, a certificate).
+    Yes: 408, 429, 5xx, 409 to a request, no answer in time, a connection that broke off. No: what another
+    configuration would have to mend (400, 401, 403, 404, a name that is unknown, a port where nobody listens, a
+    certificate).
     """
-    if isinstance(error, HandshakeError):
-        return isinstance(error, RateLimited | ServerError) or error.status == 408
+    if isinstance(error, StatusError):
+        of_request = isinstance(error.said, Refusal) and bool(error.said.method)
+        return (
+            isinstance(error, RateLimited | ServerError) or error.status == 408 or (error.status == 409 and of_request)
+        )
     return isinstance(error, BrokenOff | ConnectTimeout)

@@ -16,6 +16,7 @@ from realtime_azure import (
     HandshakeError,
     HostNotFound,
     ProxyError,
+    StatusError,
     TlsError,
     Unreachable,
 )
@@ -123,3 +124,13 @@ def test_a_proxys_refusal_is_not_tried_again(status: int) -> None:
 @pytest.mark.parametrize("code", ["OperationNotSupported", "OpperationNotSupported", "DeploymentNotFound", "429"])
 def test_a_code_does_not_make_a_refusal_worth_another_attempt(code: str) -> None:
     assert not may_help(HandshakeError.of(Refusal(400, code=code)))
+
+
+def test_a_conflict_is_worth_another_attempt_for_a_request_only() -> None:
+    assert may_help(StatusError.of(Refusal(409, method="POST")))
+    assert not may_help(StatusError.of(Refusal(409)))
+
+
+def test_only_some_refusals_of_a_request_are_worth_another_attempt() -> None:
+    helps = {s for s in range(200, 600) if may_help(StatusError.of(Refusal(s, method="GET")))}
+    assert helps == {408, 409, 429, *range(500, 600)}

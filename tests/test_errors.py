@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime_azure import (
+    AnswerCut,
+    AnswerError,
     AudioFileError,
     AuthenticationError,
     BadRequest,
@@ -25,6 +27,7 @@ from realtime_azure import (
     ConnectionClosed,
     ConnectionLost,
     ConnectTimeout,
+    ContentFiltered,
     CredentialError,
     EventRejected,
     HandshakeError,
@@ -38,7 +41,9 @@ from realtime_azure import (
     RealtimeError,
     Redirected,
     ServerError,
+    StatusError,
     StreamBusy,
+    StreamFailed,
     StreamLapsed,
     TlsError,
     Unreachable,
@@ -408,7 +413,7 @@ SAID = {
 }
 STATUSES = [
     *((status, None) for status in (307, 400, 401, 403, 404, 418, 429, 503)),
-    *((400, code) for code in ("OperationNotSupported", "OpperationNotSupported")),
+    *((400, code) for code in ("OperationNotSupported", "OpperationNotSupported", "content_filter")),
 ]
 CONNECT_ERRORS: list[type[ConnectError]] = [
     *(ConnectError, CredentialError, HostNotFound, Unreachable, BrokenOff, TlsError, ConnectTimeout, ProxyError)
@@ -423,6 +428,10 @@ ERRORS: list[RealtimeError] = [
         tried(HandshakeError.of(Refusal(status, SAID, b"{}", code, "No.", "wss://h/openai/realtime")))
         for status, code in STATUSES
     ),
+    tried(StatusError.of(Refusal(409, SAID, b"{}", None, "No.", "https://h/openai/files", "POST"))),
+    AnswerError("no JSON", request_id="a", body=b"<html>"),
+    AnswerCut("it was cut", request_id="a", body=b"{"),
+    StreamFailed("no", code="c", kind="server_error", param="p", request_id="a", body=b"{}"),
     ConnectionClosed("closed", code=1001, reason="going away"),
     ConnectionLost("gone", code=1011, reason="r", response_cut="resp_1", session_id="s", last_error="e"),
     EventRejected("no", code="c", kind="invalid_request_error", param="session.type", event_id="event_1"),
@@ -460,3 +469,25 @@ def test_a_proxys_answer_is_copied_too(copied: Callable[[Any], Any]) -> None:
     error = ProxyError("the proxy refused", hint="Give it a password.")
     error.status = 407
     assert (copied(error).status, copied(error).hint) == (407, "Give it a password.")
+
+
+@pytest.mark.parametrize("code", ["content_filter", "ResponsibleAIPolicyViolation"])
+def test_what_the_filters_refuse_is_a_kind_of_its_own(code: str) -> None:
+    error = StatusError.of(Refusal(400, code=code, method="POST"))
+    assert type(error) is ContentFiltered
+    assert error.filtered is None
+
+
+def test_an_answer_that_was_cut_is_network_trouble_and_one_that_failed_is_not() -> None:
+    assert isinstance(AnswerCut("x"), ConnectionError)
+    assert not isinstance(StreamFailed("x"), OSError)
+
+
+def test_an_answer_that_cannot_be_used_names_its_request() -> None:
+    assert str(AnswerError("no JSON", request_id="a")) == "no JSON [request id a]"
+    assert str(AnswerError("no JSON")) == "no JSON"
+
+
+def test_a_request_that_was_refused_says_which_it_was() -> None:
+    error = StatusError.of(Refusal(409, {}, b"", "conflict", "Busy.", "https://h/openai/files", "POST"))
+    assert str(error).startswith("the service refused POST https://h/openai/files with HTTP 409 (conflict: Busy.)")

@@ -193,12 +193,13 @@ def _http(
 ) -> httpx2.AsyncClient:
     """httpx2's client, with the TLS and the proxy that the socket has."""
     limits = httpx2.Limits(max_connections=max_connections, max_keepalive_connections=max_connections)
-    return httpx2.AsyncClient(
-        verify=ssl_context or default_ssl_context(),
-        proxy=_proxy(proxy_for(url.replace("http", "ws", 1), proxy)),
-        limits=limits,
-        trust_env=False,
-    )
+    through = _proxy(proxy_for(url.replace("http", "ws", 1), proxy))
+    try:
+        return httpx2.AsyncClient(
+            verify=ssl_context or default_ssl_context(), proxy=through, limits=limits, trust_env=False
+        )
+    except ImportError as exc:
+        raise ConfigurationError("proxy: for SOCKS install realtime-azure[socks]") from exc
 
 
 def _proxy(proxy: Proxy | None) -> httpx2.Proxy | None:

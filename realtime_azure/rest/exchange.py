@@ -118,6 +118,7 @@ class Exchange:
         The slot that a stream takes is the caller's to give back, with `slots.release()`. Raises `ConnectError`; then,
         and cancelled, no slot is taken.
         """
+        _check_max_retries(max_retries)
         deadline = current_time() + timeouts.total
         await self._wait_for_a_slot(ask, timeouts)
         kept = False
@@ -161,6 +162,11 @@ class Exchange:
                 if current_time() + wait >= deadline:
                     raise
             await sleep(wait)
+
+
+def _check_max_retries(number: Any) -> None:
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ConfigurationError(f"max_retries: {number!r} is not a number of 0 or more")
 
 
 def _again_may_help(error: ConnectError) -> bool:

@@ -30,6 +30,7 @@ EVENTS_PER_TURN = 64
 GOODBYE = 1.0
 """Seconds for the end of the body after the last event, so that its connection can be used again."""
 _DONE = b"[DONE]"
+_BOM = b"\xef\xbb\xbf"
 
 
 class EventLines:
@@ -42,11 +43,14 @@ class EventLines:
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of the events that *chunk* completes."""
-        if not self._began:
-            self._began = True
-            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
         rest = self._rest
         rest += chunk
+        if not self._began:
+            if len(rest) < len(_BOM) and _BOM.startswith(rest):
+                return []
+            self._began = True
+            chunk = bytes(rest).removeprefix(_BOM)
+            rest[:] = chunk
         if b"\r" in chunk or (self._looked_at and rest[self._looked_at - 1] == 13):
             ends_in_the_middle = rest.endswith(b"\r")  # a line's end, or half of one
             del rest[len(rest) - ends_in_the_middle :]
@@ -118,8 +122,10 @@ class Body:
         self._open = False
         try:
             with move_on_after(GOODBYE, shield=True), suppress(*LOST, RuntimeError):
-                await self._pieces.aclose()
                 await self._response.aclose()
+                # httpx2's generators lie in one another, and do not close those within: an error ends them all.
+                async for _ in self._pieces:
+                    pass
         finally:
             self._release()
 
