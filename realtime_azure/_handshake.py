@@ -30,8 +30,8 @@ from .errors import (
     ConnectError,
     ConnectTimeout,
     CredentialError,
-    HandshakeError,
     Refusal,
+    StatusError,
     Unreachable,
     request_id_of,
 )
@@ -186,7 +186,7 @@ class Opening:
                 hint="Check the endpoint's host and port, and what answers there.",
             ) from exc
         if websocket is None:
-            raise HandshakeError.of(refusal(response.status_code, _lower(response), response.body or b"", self.url))
+            raise StatusError.of(refusal(response.status_code, _lower(response), response.body or b"", self.url))
         return response, websocket
 
 

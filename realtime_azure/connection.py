@@ -453,7 +453,7 @@ async def connect(
     message that leaves or has come, sound included; it must not block.
 
     Raises `ConfigurationError` before anything is sent, and a `ConnectError` when no connection comes about: a
-    `HandshakeError` when the service refuses, another where it cannot be reached (see `realtime_azure.errors`). What
+    `StatusError` when the service refuses, another where it cannot be reached (see `realtime_azure.errors`). What
     the block raises comes out as it is. Cancelled at any point, nothing stays open.
     """
     target = Endpoint.resolve(endpoint, deployment=deployment, api_version=api_version, allow_insecure=allow_insecure)

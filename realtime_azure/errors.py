@@ -254,9 +254,6 @@ _BY_CODE: Mapping[str | None, type[BadRequest]] = {
     **dict.fromkeys(ContentFiltered.CODES, ContentFiltered),
 }
 
-# The name that it had when there were only handshakes.
-HandshakeError = StatusError
-
 
 def _without_query(url: str) -> str:
     bare = url.partition("?")[0].partition("#")[0]

@@ -13,7 +13,6 @@ from realtime_azure import (
     ConnectError,
     ConnectTimeout,
     CredentialError,
-    HandshakeError,
     HostNotFound,
     ProxyError,
     StatusError,
@@ -104,13 +103,13 @@ def test_an_answer_that_was_not_given_may_come_later(error: ConnectError, helps:
 
 
 def test_every_way_not_to_be_answered_is_decided_here() -> None:
-    kinds = {kind for kind in ConnectError.__subclasses__() if kind is not HandshakeError}
+    kinds = {kind for kind in ConnectError.__subclasses__() if kind is not StatusError}
     assert kinds == {CredentialError, HostNotFound, Unreachable, BrokenOff, TlsError, ConnectTimeout, ProxyError}
 
 
 def test_only_some_refusals_are_worth_another_attempt() -> None:
     for headers in ({}, {"retry-after": "1"}):
-        helps = {s for s in range(200, 600) if may_help(HandshakeError.of(Refusal(s, headers)))}
+        helps = {s for s in range(200, 600) if may_help(StatusError.of(Refusal(s, headers)))}
         assert helps == {408, 429, *range(500, 600)}
 
 
@@ -123,7 +122,7 @@ def test_a_proxys_refusal_is_not_tried_again(status: int) -> None:
 
 @pytest.mark.parametrize("code", ["OperationNotSupported", "OpperationNotSupported", "DeploymentNotFound", "429"])
 def test_a_code_does_not_make_a_refusal_worth_another_attempt(code: str) -> None:
-    assert not may_help(HandshakeError.of(Refusal(400, code=code)))
+    assert not may_help(StatusError.of(Refusal(400, code=code)))
 
 
 def test_a_conflict_is_worth_another_attempt_for_a_request_only() -> None:

@@ -30,8 +30,8 @@ from realtime_azure import (
     ConnectionLost,
     CredentialError,
     Endpoint,
-    HandshakeError,
     InvalidEvent,
+    StatusError,
     StreamLapsed,
     __version__,
     connect,
@@ -724,7 +724,7 @@ DENIED = {"error": {"code": "401", "message": "Access denied due to invalid subs
 
 async def test_a_rejected_key() -> None:
     error = await refused(http("401 Unauthorized", "apim-request-id: req_1", body=to_bytes(DENIED)))
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert (error.status, error.code, error.request_id) == (401, "401", "req_1")
     assert error.message == "Access denied due to invalid subscription key."
     assert error.headers["apim-request-id"] == "req_1"
@@ -739,7 +739,7 @@ async def test_a_rejected_key() -> None:
 async def test_a_deployment_that_does_not_exist() -> None:
     body = to_bytes({"error": {"code": "DeploymentNotFound", "message": "It does not exist."}})
     error = await refused(http("404 Not Found", "X-Request-ID: req_2", body=body))
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert (error.status, error.code, error.message, error.request_id) == (
         404,
         "DeploymentNotFound",
@@ -756,7 +756,7 @@ async def test_a_deployment_that_does_not_exist() -> None:
 async def test_too_many_requests(header: str, seconds: float | None) -> None:
     body = to_bytes({"error": {"code": "429", "message": "Slow down."}})
     error = await refused(http("429 Too Many Requests", header, body=body))
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert (error.status, error.retry_after) == (429, seconds)
 
 
@@ -764,7 +764,7 @@ async def test_the_gateways_own_envelope() -> None:
     """What API Management says when it does not ask the service."""
     body = to_bytes({"statusCode": 404, "message": "Resource not found"})
     error = await refused(http("404 Resource Not Found", body=body))
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert "Resource not found" in error.message
     assert "Resource not found" in str(error)
 
@@ -772,7 +772,7 @@ async def test_the_gateways_own_envelope() -> None:
 @pytest.mark.parametrize("body", [b"", b"null", b'{"error": null}', b'{"error": "words"}', b"\xff\xfe", b'{"error'])
 async def test_a_refusal_with_an_unusual_body(body: bytes) -> None:
     error = await refused(http("500 Internal Server Error", body=body))
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert (error.status, error.code, error.body) == (500, None, body)
     assert str(error)
 
@@ -780,7 +780,7 @@ async def test_a_refusal_with_an_unusual_body(body: bytes) -> None:
 async def test_a_refusal_in_html_is_one_line() -> None:
     body = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>" + b"x" * 5000 + b"</body></html>"
     error = await refused(http("502 Bad Gateway", "Content-Type: text/html", body=body))
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert (error.status, error.code, error.body) == (502, None, body)
     assert len(str(error)) < 500
     assert "\n" not in str(error)
@@ -789,7 +789,7 @@ async def test_a_refusal_in_html_is_one_line() -> None:
 async def test_a_refusal_that_ends_with_the_connection() -> None:
     answer = http("403 Forbidden", "Connection: close", body=to_bytes(DENIED), length=False)
     error = await refused(answer, then=hang_up)
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert (error.status, error.message) == (403, DENIED["error"]["message"])
 
 
@@ -797,20 +797,20 @@ async def test_a_refusal_in_chunks() -> None:
     body = to_bytes(DENIED)
     chunks = b"5\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (body[:5], len(body) - 5, body[5:])
     error = await refused(http("401 Unauthorized", "Transfer-Encoding: chunked", body=chunks, length=False))
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert (error.status, error.message) == (401, DENIED["error"]["message"])
 
 
 async def test_a_redirect_is_not_followed() -> None:
     error = await refused(http("302 Found", "Location: http://127.0.0.1:9/elsewhere"))
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert error.status == 302
     assert error.headers["location"] == "http://127.0.0.1:9/elsewhere"
 
 
 async def test_a_plain_page_is_no_websocket() -> None:
     error = await refused(http("200 OK", body=b"hello"))
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert error.status == 200
 
 
@@ -827,7 +827,7 @@ async def test_a_plain_page_is_no_websocket() -> None:
 )
 async def test_an_answer_that_is_not_a_websocket_servers(answer: bytes) -> None:
     error = await refused(answer)
-    assert not isinstance(error, HandshakeError)
+    assert not isinstance(error, StatusError)
     assert "websocket" in str(error)
     assert error.__cause__ is not None
 
@@ -836,7 +836,7 @@ async def test_an_answer_that_is_not_a_websocket_servers(answer: bytes) -> None:
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 101 Switch"], ids=["at once", "midway"])
 async def test_a_server_that_hangs_up(answer: bytes, then: Callable[[Peer], Awaitable[None]]) -> None:
     error = await refused(answer, then=then)
-    assert not isinstance(error, HandshakeError)
+    assert not isinstance(error, StatusError)
     assert not str(error).rstrip().endswith(":")  # it says what happened
     assert "127.0.0.1" in str(error)
 

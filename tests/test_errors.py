@@ -30,7 +30,6 @@ from realtime_azure import (
     ContentFiltered,
     CredentialError,
     EventRejected,
-    HandshakeError,
     HostNotFound,
     InvalidEvent,
     NotFound,
@@ -55,7 +54,7 @@ NOT_FOUND = "The API deployment for this resource does not exist."
 
 
 def refused(status: int, headers: dict[str, str] | None = None, code: str | None = None, message: str = "") -> str:
-    return str(HandshakeError.of(Refusal(status, headers or {}, b"", code, message)))
+    return str(StatusError.of(Refusal(status, headers or {}, b"", code, message)))
 
 
 # A refused handshake.
@@ -63,7 +62,7 @@ def refused(status: int, headers: dict[str, str] | None = None, code: str | None
 
 def test_a_refusal_is_told_in_one_line() -> None:
     url = "wss://contoso.openai.azure.com/openai/v1/realtime"
-    error = HandshakeError.of(Refusal(404, {"apim-request-id": "b6e1"}, b"", "DeploymentNotFound", NOT_FOUND, url))
+    error = StatusError.of(Refusal(404, {"apim-request-id": "b6e1"}, b"", "DeploymentNotFound", NOT_FOUND, url))
     assert str(error) == (
         f"the service refused the connection to {url} with HTTP 404 (DeploymentNotFound: {NOT_FOUND}) "
         "[request id b6e1]. deployment= is the name that was given to the deployment, not the model's; it has to be "
@@ -72,7 +71,7 @@ def test_a_refusal_is_told_in_one_line() -> None:
 
 
 def test_a_refusal_after_several_attempts_says_how_many() -> None:
-    error = HandshakeError.of(Refusal(503, {"x-request-id": "r1"}, b"", "Busy", "Later."))
+    error = StatusError.of(Refusal(503, {"x-request-id": "r1"}, b"", "Busy", "Later."))
     error.attempts = 3
     assert str(error) == (
         "the service refused the connection with HTTP 503 (Busy: Later.) [request id r1], after 3 attempts. The "
@@ -105,13 +104,13 @@ def test_a_refusal_in_several_lines_is_told_in_one(code: str | None, message: st
 
 def test_what_can_be_tried_ends_the_message() -> None:
     for status in range(200, 600):
-        error = HandshakeError.of(Refusal(status, {}, b"", "Code", "Message"))
+        error = StatusError.of(Refusal(status, {}, b"", "Code", "Message"))
         said = f"the service refused the connection with HTTP {status} (Code: Message)"
         assert str(error) == (f"{said}. {error.hint}" if error.hint else said)
         assert len(str(error).splitlines()) == 1
 
 
-NAMED: dict[int, type[HandshakeError]] = {
+NAMED: dict[int, type[StatusError]] = {
     400: BadRequest,
     401: AuthenticationError,
     403: PermissionDenied,
@@ -121,16 +120,16 @@ NAMED: dict[int, type[HandshakeError]] = {
 
 
 def test_the_status_says_which_class() -> None:
-    by_hundred: dict[int, type[HandshakeError]] = {3: Redirected, 5: ServerError}
+    by_hundred: dict[int, type[StatusError]] = {3: Redirected, 5: ServerError}
     for status in range(200, 600):
-        error = HandshakeError.of(Refusal(status))
-        assert type(error) is NAMED.get(status, by_hundred.get(status // 100, HandshakeError)), status
+        error = StatusError.of(Refusal(status))
+        assert type(error) is NAMED.get(status, by_hundred.get(status // 100, StatusError)), status
         assert error.status == status
 
 
 @pytest.mark.parametrize("code", ["OperationNotSupported", "OpperationNotSupported"])
 def test_what_a_model_does_not_do_is_known_in_both_spellings(code: str) -> None:
-    error = HandshakeError.of(Refusal(400, {}, b"", code, "Please choose different model."))
+    error = StatusError.of(Refusal(400, {}, b"", code, "Please choose different model."))
     assert type(error) is OperationNotSupported
     assert error.code == code  # as the service spelt it
     assert "a realtime model" in error.hint
@@ -146,15 +145,15 @@ def test_what_a_model_does_not_do_is_known_in_both_spellings(code: str) -> None:
     ],
 )
 def test_only_a_bad_request_is_one_that_the_model_does_not_do(
-    status: int, code: str | None, kind: type[HandshakeError]
+    status: int, code: str | None, kind: type[StatusError]
 ) -> None:
-    assert type(HandshakeError.of(Refusal(status, {}, b"", code))) is kind
+    assert type(StatusError.of(Refusal(status, {}, b"", code))) is kind
 
 
 def test_a_refusal_keeps_what_the_server_sent() -> None:
     headers = {"apim-request-id": "a", "x-request-id": "x", "x-ms-region": "East US 2", "retry-after": "2"}
     body = b'{"error":{}}'
-    error = HandshakeError.of(Refusal(429, headers, body, "TooManyRequests", "Slow down.", "wss://h/openai/realtime"))
+    error = StatusError.of(Refusal(429, headers, body, "TooManyRequests", "Slow down.", "wss://h/openai/realtime"))
     assert vars(error) == {
         "said": Refusal(429, headers, body, "TooManyRequests", "Slow down.", "wss://h/openai/realtime"),
         "status": 429,
@@ -174,7 +173,7 @@ def test_a_refusal_keeps_what_the_server_sent() -> None:
 
 
 def test_a_refusal_of_few_words_has_every_attribute() -> None:
-    error = HandshakeError.of(Refusal(418))
+    error = StatusError.of(Refusal(418))
     assert (error.code, error.message, error.headers, error.body, error.url) == (None, "", {}, b"", "")
     assert (error.request_id, error.region, error.retry_after) == (None, None, None)
     assert (error.client_request_id, error.attempts, error.hint, error.location) == (None, 1, "", "")
@@ -192,7 +191,7 @@ def test_a_refusal_of_few_words_has_every_attribute() -> None:
 )
 def test_the_request_id_is_the_one_that_support_asks_for(headers: dict[str, str], wanted: str | None) -> None:
     assert request_id_of(headers) == wanted
-    assert HandshakeError.of(Refusal(500, headers)).request_id == wanted
+    assert StatusError.of(Refusal(500, headers)).request_id == wanted
     assert ("[request id" in refused(500, headers)) is (wanted is not None)
 
 
@@ -207,7 +206,7 @@ def test_the_request_id_is_the_one_that_support_asks_for(headers: dict[str, str]
     ],
 )
 def test_a_redirect_says_where_to_without_its_query(location: str, shown: str) -> None:
-    error = HandshakeError.of(Refusal(307, {"location": location}))
+    error = StatusError.of(Refusal(307, {"location": location}))
     assert isinstance(error, Redirected)
     assert error.location == shown
     assert f"It redirects to {shown}, which is not followed" in str(error)
@@ -215,7 +214,7 @@ def test_a_redirect_says_where_to_without_its_query(location: str, shown: str) -
 
 
 def test_a_redirect_to_nowhere_is_told_too() -> None:
-    error = HandshakeError.of(Refusal(302))
+    error = StatusError.of(Refusal(302))
     assert error.location == ""
     assert "It redirects, which is not followed" in str(error)
 
@@ -255,7 +254,7 @@ def test_how_long_to_wait_is_in_seconds(
     noon = datetime(2026, 11, 22, 12, tzinfo=UTC).timestamp()
     monkeypatch.setattr(time, "time", lambda: noon)
     assert retry_after_of(headers) == seconds
-    assert HandshakeError.of(Refusal(429, headers)).retry_after == seconds
+    assert StatusError.of(Refusal(429, headers)).retry_after == seconds
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="only POSIX can move this process to another zone")
@@ -293,7 +292,7 @@ def test_whatever_a_server_says_to_wait_is_a_time_or_nothing(seconds: str, milli
 
 
 def test_a_refusal_does_not_print_headers_and_body_in_a_traceback() -> None:
-    error = HandshakeError.of(Refusal(401, {"set-cookie": "hunter2"}, b"hunter2", "401", BAD_KEY))
+    error = StatusError.of(Refusal(401, {"set-cookie": "hunter2"}, b"hunter2", "401", BAD_KEY))
     assert "hunter2" not in f"{error} {error!r} {error.args!r}"
 
 
@@ -351,7 +350,7 @@ def test_a_lapsed_stream_says_how_much_it_dropped_and_what_to_do() -> None:
 
 
 CONNECTING = (ConnectError, RealtimeError, ConnectionError, OSError)
-REFUSING = (HandshakeError, *CONNECTING)
+REFUSING = (StatusError, *CONNECTING)
 
 
 @pytest.mark.parametrize(
@@ -368,15 +367,15 @@ REFUSING = (HandshakeError, *CONNECTING)
         (TlsError("x"), CONNECTING),
         (ConnectTimeout("x"), (*CONNECTING, TimeoutError)),
         (ProxyError("x"), CONNECTING),
-        (HandshakeError.of(Refusal(418)), REFUSING),
-        (HandshakeError.of(Refusal(302)), REFUSING),
-        (HandshakeError.of(Refusal(400)), REFUSING),
-        (HandshakeError.of(Refusal(400, code="OperationNotSupported")), (BadRequest, *REFUSING)),
-        (HandshakeError.of(Refusal(401)), REFUSING),
-        (HandshakeError.of(Refusal(403)), REFUSING),
-        (HandshakeError.of(Refusal(404)), REFUSING),
-        (HandshakeError.of(Refusal(429)), REFUSING),
-        (HandshakeError.of(Refusal(503)), REFUSING),
+        (StatusError.of(Refusal(418)), REFUSING),
+        (StatusError.of(Refusal(302)), REFUSING),
+        (StatusError.of(Refusal(400)), REFUSING),
+        (StatusError.of(Refusal(400, code="OperationNotSupported")), (BadRequest, *REFUSING)),
+        (StatusError.of(Refusal(401)), REFUSING),
+        (StatusError.of(Refusal(403)), REFUSING),
+        (StatusError.of(Refusal(404)), REFUSING),
+        (StatusError.of(Refusal(429)), REFUSING),
+        (StatusError.of(Refusal(503)), REFUSING),
         (ConnectionClosed("x"), (RealtimeError,)),
         (ConnectionLost("x"), (ConnectionClosed, RealtimeError, ConnectionError, OSError)),
         (StreamBusy(), (RealtimeError, BusyResourceError)),
@@ -425,7 +424,7 @@ ERRORS: list[RealtimeError] = [
     AudioFileError("no file"),
     *(tried(kind("no way", hint="Try another.")) for kind in CONNECT_ERRORS),
     *(
-        tried(HandshakeError.of(Refusal(status, SAID, b"{}", code, "No.", "wss://h/openai/realtime")))
+        tried(StatusError.of(Refusal(status, SAID, b"{}", code, "No.", "wss://h/openai/realtime")))
         for status, code in STATUSES
     ),
     tried(StatusError.of(Refusal(409, SAID, b"{}", None, "No.", "https://h/openai/files", "POST"))),

@@ -43,7 +43,6 @@ from realtime_azure import (
     Connection,
     ConnectTimeout,
     CredentialError,
-    HandshakeError,
     HostNotFound,
     NotFound,
     OperationNotSupported,
@@ -51,6 +50,7 @@ from realtime_azure import (
     RateLimited,
     Redirected,
     ServerError,
+    StatusError,
     TlsError,
     Unreachable,
     __version__,
@@ -234,7 +234,7 @@ class Row:
 
     name: str
     status: int
-    kind: type[HandshakeError]
+    kind: type[StatusError]
     hint: str
     code: str | None = None
     message: str = ""
@@ -352,7 +352,7 @@ ROWS = [
         {"retry-after-ms": "100", "retry-after": "1"},
     ),
     Row("", 429, RateLimited, "open fewer connections at a time", "429", "Too many requests."),
-    Row("too_many_headers", 431, HandshakeError, "at most 10 headers", "431", "Request Header Fields Too Large"),
+    Row("too_many_headers", 431, StatusError, "at most 10 headers", "431", "Request Header Fields Too Large"),
     Row(
         "failed",
         500,
@@ -369,7 +369,7 @@ ROWS = [
         "ServiceUnavailable",
         "The service is temporarily unable to process your request.",
     ),
-    Row("", 408, HandshakeError, "Try again.", "408", "Request timeout"),
+    Row("", 408, StatusError, "Try again.", "408", "Request timeout"),
 ]
 EMULATED = [row for row in ROWS if row.name]
 
@@ -379,7 +379,7 @@ def is_uuid(text: str | None) -> bool:
 
 
 def check_said(error: ConnectError, row: Row) -> None:
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     assert type(error) is row.kind
     assert (error.status, error.code, error.message) == (row.status, row.code, row.message)
     assert row.hint in error.hint
@@ -400,7 +400,7 @@ async def test_what_the_service_says_is_on_the_error(row: Row) -> None:
     async with receiving(saying(row.status, *lines, body=row.body)) as (desk, server):
         error = await refused(server, query={"code": CODE}, max_retries=0)
     check_said(error, row)
-    assert isinstance(error, HandshakeError)
+    assert isinstance(error, StatusError)
     (request,) = desk.requests
     assert CODE in request.path
     assert error.url == f"ws://127.0.0.1:{server.port}/openai/v1/realtime"
@@ -613,7 +613,7 @@ JSON = st.recursive(
 )
 def test_whatever_a_server_says_can_be_told(status: int, body: bytes, headers: dict[str, str]) -> None:
     said = refusal(status, headers, body, "wss://host/openai/v1/realtime?code=x")
-    error = HandshakeError.of(said)
+    error = StatusError.of(said)
     assert str(status) in str(error)
     assert (error.status, error.body, error.headers) == (status, body, headers)
     assert isinstance(error.message, str)

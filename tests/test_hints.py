@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from realtime_azure import (
     AuthenticationError,
     BadRequest,
-    HandshakeError,
     NotFound,
     OperationNotSupported,
     PermissionDenied,
     RateLimited,
     Redirected,
     ServerError,
+    StatusError,
 )
 from realtime_azure._handshake import refusal
 from realtime_azure.hints import hint
@@ -33,7 +33,7 @@ class Row:
 
     name: str
     status: int
-    kind: type[HandshakeError]
+    kind: type[StatusError]
     hint: str
     code: str | None = None
     message: str | None = None
@@ -200,12 +200,12 @@ ROWS = [
     Row(
         "too many headers",
         431,
-        HandshakeError,
+        StatusError,
         "Azure takes at most 10 headers of its callers' own: leave some out.",
         "431",
         "Request Header Fields Too Large",
     ),
-    Row("no answer in time", 408, HandshakeError, "Try again.", "408", "The operation was timeout."),
+    Row("no answer in time", 408, StatusError, "Try again.", "408", "The operation was timeout."),
     Row("trouble", 500, ServerError, TROUBLE, "InternalServerError", "The server had an error."),
     Row("trouble before the service", 502, ServerError, TROUBLE),
     Row("unavailable", 503, ServerError, TROUBLE, "ServiceUnavailable", "The service is temporarily unable."),
@@ -231,14 +231,14 @@ ROWS = [
         "It redirects, which is not followed: the sign-in would go there too. If that is the right place, make it the "
         "endpoint.",
     ),
-    Row("something nobody knows", 418, HandshakeError, "", "Teapot", "Short and stout."),
+    Row("something nobody knows", 418, StatusError, "", "Teapot", "Short and stout."),
 ]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
 def test_each_refusal_says_what_to_try(row: Row) -> None:
     said = {"apim-request-id": "req_1", "x-request-id": "req_2", "x-ms-region": "East US 2", **row.headers}
-    error = HandshakeError.of(refusal(row.status, said, row.body, f"{URL}?code=hunter2"))
+    error = StatusError.of(refusal(row.status, said, row.body, f"{URL}?code=hunter2"))
     assert type(error) is row.kind
     assert (error.status, error.code, error.message) == (row.status, row.code, row.message or "")
     assert (error.request_id, error.region) == ("req_1", "East US 2")

@@ -41,8 +41,8 @@ from realtime_azure import (
     ConnectionClosed,
     ConnectionLost,
     EventRejected,
-    HandshakeError,
     InvalidEvent,
+    StatusError,
     StreamBusy,
     connect,
 )
@@ -594,7 +594,7 @@ async def test_a_refusal_with_odd_headers_keeps_its_status(head: bytes) -> None:
 
     with fail_after(5):
         async with serve(script) as server:
-            with pytest.raises(HandshakeError) as caught:
+            with pytest.raises(StatusError) as caught:
                 async with connect(server.url, **OPTIONS):
                     pytest.fail("it connected")
     assert (caught.value.status, caught.value.code, caught.value.message) == (401, "401", "Access denied.")

@@ -205,7 +205,7 @@ def promised() -> Iterator[tuple[str, Any]]:
 
 def test_everything_at_the_front_door_says_what_it_is() -> None:
     things = dict(promised())
-    assert {"connect", "Connection", "Connection.send", "Endpoint.resolve", "HandshakeError"} <= set(things)
+    assert {"connect", "Connection", "Connection.send", "Endpoint.resolve", "StatusError"} <= set(things)
     silent = [name for name, thing in things.items() if not documented(name, thing)]
     assert silent == []
 

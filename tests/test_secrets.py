@@ -29,7 +29,7 @@ from realtime_azure._proxy import Proxy
 from realtime_azure.auth import ApiKey, BearerToken, Token, resolve_credential
 from realtime_azure.emulator import REFUSALS
 from realtime_azure.emulator import serve as emulate
-from realtime_azure.errors import HandshakeError, Redirected, Refusal
+from realtime_azure.errors import Redirected, Refusal, StatusError
 from realtime_azure.events import ResponseDone, ResponseOutputAudioDelta, SessionCreated
 
 from .serving import RESPONSE_CREATED, RESPONSE_DONE, SESSION_CREATED, Certificates, Peer, Script, Server, serve
@@ -119,7 +119,7 @@ class Ears(logging.Handler):
                 self._heard += traceback.format_exception(thing)
                 for error in chain(thing, set()):
                     self._heard += [str(error), repr(error), repr(error.args)]
-                    # What a HandshakeError keeps whole (headers, body) is the server's, and is asked for by name.
+                    # What a StatusError keeps whole (headers, body) is the server's, and is asked for by name.
                     for name in ("said", "hint", "message", "code", "url", "location", "reason", "last_error"):
                         self._heard.append(repr(getattr(error, name, None)))
 
@@ -442,7 +442,7 @@ async def test_the_emulators_refusals(ears: Ears) -> None:
     with fail_after(10):
         async with emulate(api_key=KEY[::-1], refuse=REFUSALS.values()) as emulator:
             for _ in range(len(REFUSALS) + 1):  # at the end, because the key is wrong
-                with pytest.raises(HandshakeError) as caught:
+                with pytest.raises(StatusError) as caught:
                     async with connect(
                         emulator.url,
                         deployment="m",
@@ -864,5 +864,5 @@ def test_a_proxy_does_not_show_its_password(ears: Ears, scheme: str) -> None:
 def test_a_refusal_does_not_show_what_came_with_it(ears: Ears) -> None:
     headers = {"location": f"/?sig={SIGNATURE}", "set-cookie": SUBSCRIPTION}
     said = Refusal(307, headers, f"<a href='/?sig={SIGNATURE}'>".encode())
-    ears.show(said, HandshakeError.of(said))
+    ears.show(said, StatusError.of(said))
     assert ears.leaked() == []

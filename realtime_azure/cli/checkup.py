@@ -25,7 +25,7 @@ from .._websocket import abandon
 from ..auth import ApiKey, BearerToken, Credential, default_scope, resolve_credential
 from ..connection import Connection, connect
 from ..endpoint import Endpoint
-from ..errors import ConfigurationError, ConnectError, HandshakeError, OperationNotSupported, RealtimeError
+from ..errors import ConfigurationError, ConnectError, OperationNotSupported, RealtimeError, StatusError
 from ..events import ErrorEvent, ResponseDone, ResponseOutputTextDelta, SessionCreated
 from ..events.dicts import MessageDict
 from . import configuration
@@ -252,7 +252,7 @@ class Checkup:
                     await self._check("turn", lambda: self._turn(connection))
         except RealtimeError as exc:
             finding = self._failed("handshake", exc)
-            if isinstance(exc, HandshakeError) and exc.code in _OF_THE_DEPLOYMENT:
+            if isinstance(exc, StatusError) and exc.code in _OF_THE_DEPLOYMENT:
                 self._report(replace(finding, said=f"{_form(endpoint)}: {_short(exc)}", advice=""))
                 finding = Finding("deployment", False, f"{endpoint.deployment}: {exc.message}", exc.hint)
             self._report(finding)
@@ -310,7 +310,7 @@ class Checkup:
 
 def _short(error: RealtimeError) -> str:
     """A refusal by its status and code, another error in its own words."""
-    if not isinstance(error, HandshakeError):
+    if not isinstance(error, StatusError):
         return str(error)
     return f"HTTP {error.status}{f' {error.code}' if error.code and error.code != str(error.status) else ''}"
 

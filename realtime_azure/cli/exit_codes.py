@@ -14,9 +14,9 @@ from ..errors import (
     ConfigurationError,
     ConnectError,
     ConnectionClosed,
-    HandshakeError,
     InvalidEvent,
     RealtimeError,
+    StatusError,
 )
 
 
@@ -32,7 +32,7 @@ _EXIT_CODES: tuple[tuple[type[BaseException], int], ...] = (
     (ConfigurationError, 2),
     (AudioFileError, 2),
     (InvalidEvent, 2),
-    (HandshakeError, 3),
+    (StatusError, 3),
     (Refused, 3),
     (ConnectError, 4),
     (ConnectionClosed, 4),

@@ -25,8 +25,8 @@ from realtime_azure import (
     ConnectionLost,
     ConnectTimeout,
     EventRejected,
-    HandshakeError,
     RateLimited,
+    StatusError,
     connect,
 )
 from realtime_azure.emulator import REFUSALS, Emulator, Fault, Turn, serve
@@ -202,12 +202,12 @@ def test_a_strike_is_in_the_log_with_its_seed(caplog: pytest.LogCaptureFixture) 
     ("fault", "error", "status"),
     [
         ("refuse=401", AuthenticationError, 401),
-        ("refuse=403", HandshakeError, 403),
-        ("refuse=404", HandshakeError, 404),
-        ("refuse=418", HandshakeError, 418),
+        ("refuse=403", StatusError, 403),
+        ("refuse=404", StatusError, 404),
+        ("refuse=418", StatusError, 418),
     ],
 )
-async def test_a_refusal_is_what_it_is(fault: str, error: type[HandshakeError], status: int) -> None:
+async def test_a_refusal_is_what_it_is(fault: str, error: type[StatusError], status: int) -> None:
     with pytest.raises(error) as caught:
         async with met(fault, max_retries=0):
             pass
@@ -438,7 +438,7 @@ async def test_a_url_may_ask_for_its_own() -> None:
 async def test_a_url_that_asks_for_no_fault_is_told() -> None:
     with fail_after(20):
         async with serve(responder=say) as emulator:
-            with pytest.raises(HandshakeError, match="'dorp' is not a fault"):
+            with pytest.raises(StatusError, match="'dorp' is not a fault"):
                 async with opened(emulator, query={"fault": "dorp"}):
                     pass
 

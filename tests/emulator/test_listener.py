@@ -27,7 +27,7 @@ from anyio import (
 )
 from anyio.abc import SocketAttribute, SocketStream
 
-from realtime_azure import Connection, ConnectionLost, HandshakeError, connect
+from realtime_azure import Connection, ConnectionLost, StatusError, connect
 from realtime_azure.audio import g711, pcm, wav
 from realtime_azure.emulator import Emulator, Reply, Turn, serve, voice
 from realtime_azure.errors import ConfigurationError
@@ -577,9 +577,9 @@ async def test_sound_is_sent_at_the_pace_that_was_asked_for() -> None:
 # Refusals
 
 
-async def refusal(emulator: Emulator, **arguments: Any) -> HandshakeError:
+async def refusal(emulator: Emulator, **arguments: Any) -> StatusError:
     settings: dict[str, Any] = {"deployment": "any", "api_version": "v1", "api_key": emulator.api_key} | arguments
-    with fail_after(5), pytest.raises(HandshakeError) as caught:
+    with fail_after(5), pytest.raises(StatusError) as caught:
         async with connect(emulator.url, **settings):
             pass
     assert caught.value.request_id

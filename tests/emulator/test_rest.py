@@ -34,7 +34,7 @@ from openai import (
 )
 from websockets.datastructures import Headers
 
-from realtime_azure import ConnectionClosed, HandshakeError, connect
+from realtime_azure import ConnectionClosed, StatusError, connect
 from realtime_azure.audio import pcm, wav
 from realtime_azure.emulator import (
     REFUSALS,
@@ -751,7 +751,7 @@ async def check_ended(emulator: Emulator, client: AsyncOpenAI, call_id: str) -> 
     with pytest.raises(NotFoundError) as caught:
         await client.realtime.calls.hangup(call_id)
     assert caught.value.code == "call_id_not_found"
-    with pytest.raises(HandshakeError) as refused:
+    with pytest.raises(StatusError) as refused:
         await instructions_of(emulator, call_id)
     assert (refused.value.status, refused.value.code) == (404, "call_id_not_found")
 

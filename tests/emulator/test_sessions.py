@@ -16,7 +16,7 @@ import pytest
 from anyio import Event, create_task_group, fail_after, sleep_forever
 from anyio.lowlevel import checkpoint
 
-from realtime_azure import Connection, ConnectionLost, EventRejected, HandshakeError, connect
+from realtime_azure import Connection, ConnectionLost, EventRejected, StatusError, connect
 from realtime_azure.audio import pcm
 from realtime_azure.emulator import Emulator, FunctionCall, Reply, Responder, Said, Turn, line, serve, voice
 from realtime_azure.emulator import responder as responder_module
@@ -725,7 +725,7 @@ async def test_a_transcription_session_has_no_responses() -> None:
 
 async def test_a_transcription_session_wants_a_key_too() -> None:
     async with serve() as emulator:
-        with pytest.raises(HandshakeError, match="401"):
+        with pytest.raises(StatusError, match="401"):
             async with transcribing(emulator, api_key="wrong"):
                 pass
 

@@ -20,7 +20,7 @@ from anyio.abc import TaskStatus
 from hypothesis import given
 from hypothesis import strategies as st
 
-from realtime_azure import AuthenticationError, BrokenOff, ConnectionLost, ConnectTimeout, HandshakeError, connect
+from realtime_azure import AuthenticationError, BrokenOff, ConnectionLost, ConnectTimeout, StatusError, connect
 from realtime_azure.emulator import Emulator, Turn, serve
 from realtime_azure.emulator.faults import KINDS
 from realtime_azure.emulator.memory import PIECES, MemoryStream, line
@@ -78,7 +78,7 @@ async def test_the_deployment_is_the_one_that_was_asked_for() -> None:
     with fail_after(5):
         async with connected(note, deployment="mini", deployments=["mini"]) as connection:
             await written_turn(connection)
-        with pytest.raises(HandshakeError) as caught:
+        with pytest.raises(StatusError) as caught:
             async with connected(note, deployment="maxi", deployments=["mini"]):
                 pass
     assert asked == ["mini"]
@@ -148,7 +148,7 @@ async def outcome(fault: str, **options: Any) -> str:
     except ConnectionLost as lost:
         code = f" after {lost.last_error.error.code}" if lost.last_error else ""
         return f"lost {lost.code}{code}"
-    except (HandshakeError, BrokenOff, ConnectTimeout) as exc:
+    except (StatusError, BrokenOff, ConnectTimeout) as exc:
         return type(exc).__name__
     if any(isinstance(event, ErrorEvent) for event in events):
         return "error"

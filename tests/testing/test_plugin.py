@@ -104,7 +104,7 @@ def test_the_marker_says_what_the_emulator_does(project: pytest.Pytester) -> Non
         project,
         """
         import os, pytest
-        from realtime_azure import ConnectionLost, HandshakeError, connect
+        from realtime_azure import ConnectionLost, StatusError, connect
         from realtime_azure.testing import VirtualClock
 
         pytestmark = [pytest.mark.anyio, pytest.mark.realtime(deployments=["mini"])]
@@ -115,7 +115,7 @@ def test_the_marker_says_what_the_emulator_does(project: pytest.Pytester) -> Non
             assert os.environ["AZURE_OPENAI_DEPLOYMENT_NAME"] == "mini"
             async with connect() as connection:
                 await connection.receive()
-            with pytest.raises(HandshakeError):
+            with pytest.raises(StatusError):
                 async with connect(deployment="maxi"):
                     pass
 

@@ -19,10 +19,10 @@ from realtime_azure import (
     ConfigurationError,
     Connection,
     ConnectionLost,
-    HandshakeError,
     NotFound,
     RateLimited,
     ServerError,
+    StatusError,
     Unreachable,
     connect,
 )
@@ -190,7 +190,7 @@ async def test_what_a_gateway_wants_in_the_url_goes_through(tmp_path: Path) -> N
     ("name", "error"),
     [("role_missing", AuthenticationError), ("too_many", RateLimited), ("unavailable", ServerError)],
 )
-async def test_a_refusal_is_passed_on(tmp_path: Path, name: str, error: type[HandshakeError]) -> None:
+async def test_a_refusal_is_passed_on(tmp_path: Path, name: str, error: type[StatusError]) -> None:
     path = tmp_path / "session.jsonl"
     async with way(path, refuse=[REFUSALS[name]]) as (proxy, emulator):
         with pytest.raises(error) as caught:
