@@ -210,7 +210,7 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes | bytearray, ur
         bytes(body),
         str(code or headers.get("x-ms-error-code") or "") or None,
         str(message or ""),
-        f"{parts.scheme}://{parts.netloc}{parts.path}",
+        f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}",
     )
 
 

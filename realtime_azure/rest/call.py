@@ -103,7 +103,7 @@ class Caller:
     ) -> httpx2.Response:
         """The answer to *verb*, with *body* as JSON, or a *form* with *files*, or *content*.
 
-        Read whole, unless it is a *stream*, whose slot is then the caller's to `release`.
+        Read whole, unless it is a *stream*, which is then the caller's to close.
         """
         fields, rest = verb.split(options)
         said: Fields | None = None
@@ -156,15 +156,11 @@ class Caller:
             if what.get(name) is not None:
                 what[name] = {**what[name], "stream": True}
         response = await self.call(verb, options, stream=True, **what)
-        return Stream(response, self.release, reader_of(event, response), done=says_done, is_last=is_last)
+        return Stream(response, reader_of(event, response), done=says_done, is_last=is_last)
 
     async def sound(self, verb: Verb, options: Mapping[str, Any], **what: Any) -> Sound:
         """The answer to *verb* as it comes."""
-        return Sound(await self.call(verb, options, stream=True, **what), self.release)
-
-    def release(self) -> None:
-        """Gives back the slot of a stream."""
-        self._exchange.slots.release()
+        return Sound(await self.call(verb, options, stream=True, **what))
 
     def deployment(self, model: str | None) -> str:
         """The deployment that *model* names, else the client's own."""

@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 import httpx2
-from anyio import Semaphore
 
 from .._dial import default_ssl_context
 from .._handshake import fit_headers
@@ -84,14 +83,14 @@ class RestClient:
         signer = resolve_credential(api_key, credential, scope=scope or default_scope(self.endpoint.host))
         self._owned = None
         if http_client is None:
-            self._owned = http_client = _http(url, ssl_context, proxy, max_connections)
+            most = _number("max_connections", max_connections, 1)
+            self._owned = http_client = _http(url, ssl_context, proxy, most)
         exchange = Exchange(
             http_client,
             signer,
             Timeouts.of(timeout, Timeouts()),
             _number("max_retries", max_retries, 0),
             _number("max_retry_wait", max_retry_wait, 0),
-            Semaphore(_number("max_connections", max_connections, 1), fast_acquire=True),
         )
         self._caller = caller = Caller(self.endpoint, exchange, query or {}, fit_headers(headers or {}))
         self.chat = Chat(caller)

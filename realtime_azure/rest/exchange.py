@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
-from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, Semaphore, current_time, move_on_after, sleep
+from anyio import BrokenResourceError, ClosedResourceError, EndOfStream, current_time, move_on_after, sleep
 from pydantic_core import from_json
 
 from .._dial import tls_error
@@ -55,8 +55,8 @@ class Timeouts:
     """How long to wait, in seconds.
 
     *connect* for a connection, *read* for the next piece of an answer, *write* for a piece of a request to leave,
-    *pool* for a connection to be free (see `max_connections`), *total* for the whole of a call, with all its attempts
-    and waits; of an answer that is a stream, for its beginning.
+    *pool* for a connection to be free (there are `max_connections`), *total* for the whole of a call, with all its
+    attempts and waits; of an answer that is a stream, for its beginning.
     """
 
     connect: float = 10.0
@@ -109,39 +109,15 @@ class Exchange:
     timeouts: Timeouts
     max_retries: int
     max_retry_wait: float
-    slots: Semaphore
     backoff: Backoff = field(default_factory=Backoff)
 
     async def ask(self, ask: Ask, *, timeouts: Timeouts, max_retries: int, stream: bool = False) -> httpx2.Response:
-        """The service's answer, 2xx, read whole unless it is a *stream*.
+        """The service's answer, 2xx, read whole unless it is a *stream*, which is then the caller's to close.
 
-        The slot that a stream takes is the caller's to give back, with `slots.release()`. Raises `ConnectError`; then,
-        and cancelled, no slot is taken.
+        Raises `ConnectError`; then, and cancelled, nothing is left open.
         """
         _check_max_retries(max_retries)
         deadline = current_time() + timeouts.total
-        await self._wait_for_a_slot(ask, timeouts)
-        kept = False
-        try:
-            answer = await self._tried(ask, deadline, timeouts, max_retries, stream=stream)
-            kept = stream
-        finally:
-            if not kept:
-                self.slots.release()
-        return answer
-
-    async def _wait_for_a_slot(self, ask: Ask, timeouts: Timeouts) -> None:
-        limit = min(timeouts.pool, timeouts.total)
-        with move_on_after(limit):
-            await self.slots.acquire()
-            return
-        raise ConnectTimeout(
-            f"{ask.shown}: no connection was free within {limit:.3g} s", hint="Raise max_connections=, or ask for less."
-        )
-
-    async def _tried(
-        self, ask: Ask, deadline: float, timeouts: Timeouts, max_retries: int, *, stream: bool
-    ) -> httpx2.Response:
         tries = 0
         while True:
             tries += 1

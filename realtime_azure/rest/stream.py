@@ -44,6 +44,9 @@ class EventLines:
     def feed(self, chunk: bytes) -> list[bytes]:
         """The data of the events that *chunk* completes."""
         rest = self._rest
+        one = chunk.startswith(b"data: ") and chunk.find(b"\n") == len(chunk) - 2 and chunk.endswith(b"\n\n")
+        if one and not rest and self._began and b"\r" not in chunk:  # an event in a piece, as they mostly come
+            return [chunk[6:-2]]
         rest += chunk
         if not self._began:
             if len(rest) < len(_BOM) and _BOM.startswith(rest):
@@ -84,13 +87,14 @@ def _data_of(block: bytes) -> bytes | None:
 class Body:
     """The body of an answer while it comes. Close it: `async with`, or read it to its end."""
 
-    def __init__(self, response: httpx2.Response, release: Callable[[], None]) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self._response = response
-        self._release = release
         self._open = True
         self._reading = False
         self._failure: AnswerError | None = None
-        self._pieces: AsyncGenerator[bytes] = response.aiter_bytes()
+        # What is not packed need not go through what unpacks it.
+        packed = "content-encoding" in response.headers
+        self._pieces: AsyncGenerator[bytes] = response.aiter_bytes() if packed else response.aiter_raw()
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -120,14 +124,11 @@ class Body:
         if not self._open:
             return
         self._open = False
-        try:
-            with move_on_after(GOODBYE, shield=True), suppress(*LOST, RuntimeError):
-                await self._response.aclose()
-                # httpx2's generators lie in one another, and do not close those within: an error ends them all.
-                async for _ in self._pieces:
-                    pass
-        finally:
-            self._release()
+        with move_on_after(GOODBYE, shield=True), suppress(*LOST, RuntimeError):
+            await self._response.aclose()
+            # httpx2's generators lie in one another, and do not close those within: an error ends them all.
+            async for _ in self._pieces:
+                pass
 
     async def _piece(self) -> bytes | None:
         """What the next read brings; None at the end."""
@@ -167,13 +168,12 @@ class Stream(Body, Generic[T]):
     def __init__(
         self,
         response: httpx2.Response,
-        release: Callable[[], None],
         read: Callable[[bytes], T],
         *,
         done: bool = True,
         is_last: Callable[[T], bool] | None = None,
     ) -> None:
-        super().__init__(response, release)
+        super().__init__(response)
         self._read = read
         self._says_done = done
         self._is_last = is_last

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from os import PathLike, fspath
-from pathlib import PurePath
+from os import PathLike
+from pathlib import Path, PurePath
 from typing import IO, Any, TypeAlias
 
-from anyio import open_file, to_thread
+from anyio import to_thread
 
 from ..errors import ConfigurationError
 
@@ -50,8 +50,12 @@ async def opened(file: File, argument: str) -> AsyncGenerator[Part]:
             held = bytes(content)
             yield Part((name or _name_of(held), held, *rest), replayable=True)
         case str() | PathLike():
-            async with await open_file(content, "rb") as source:
-                yield Part((name or PurePath(fspath(content)).name, source.wrapped, *rest), replayable=True)
+            path = Path(content)
+            source = await to_thread.run_sync(path.open, "rb")
+            try:
+                yield Part((name or path.name, source, *rest), replayable=True)
+            finally:
+                source.close()  # nothing to wait for: a cancellation here would lose the answer
         case _ if hasattr(content, "read"):
             own = getattr(content, "name", None)
             shown = name or (PurePath(own).name if isinstance(own, str) else "upload")
