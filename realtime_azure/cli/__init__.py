@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import RealtimeError
-from . import ask, chat, doctor, emulate, events, tape
+from . import ask, chat, doctor, emulate, events, models, speak, tape, transcribe
 from .exit_codes import exit_code
 from .screen import printable
 
@@ -47,5 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_to(commands)
     emulate.add_to(commands)
     events.add_to(commands)
+    models.add_to(commands)
+    speak.add_to(commands)
     tape.add_to(commands)
+    transcribe.add_to(commands)
     return parser

@@ -15,6 +15,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from ..errors import RealtimeError
 from ..rest import ChatCompletionChunk, CompletionUsage, RestClient
+from ..rest.chat import ChatOptions
 from . import resource
 from .resource import complain, shown, told
 from .screen import Screen
@@ -162,11 +163,10 @@ class Talk:
 
     async def _receive(self, messages: list[dict[str, str]], answer: Answer) -> None:
         start = current_time()
-        # Not every version knows these options: they are for who sees the figures.
-        tells = self._page.live or self._page.as_json
-        stream = await self._client.chat.completions.create(
-            messages=messages, stream=True, **({"stream_options": {"include_usage": True}} if tells else {})
-        )
+        wish: ChatOptions = {}
+        if self._page.live or self._page.as_json:  # not every version knows this: only for who sees the figures
+            wish["stream_options"] = {"include_usage": True}
+        stream = await self._client.chat.completions.create(messages=messages, stream=True, **wish)
         async with stream:
             async for chunk in stream:
                 text = _text_of(chunk)

@@ -17,7 +17,7 @@ from .screen import Screen
 
 DESCRIPTION = """\
 Lists the models that the resource could deploy: what each can do, how long it stays, and since when it is there. Which
-of them are deployed, and under which names, is not told here; the portal shows it. The emulator lists its deployments."""
+of them are deployed, and under which names, is not told here, but in the portal. The emulator lists its deployments."""
 
 EPILOG = f"""\
 examples:
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 async def _list(options: argparse.Namespace) -> Models:
-    async with resource.opened(options) as client:
+    async with resource.opened(options, deployed=False) as client:
         with told():
             return await client.models.list()
 

@@ -34,8 +34,8 @@ def add_to(parser: argparse.ArgumentParser) -> None:
 
 
 @asynccontextmanager
-async def opened(options: argparse.Namespace) -> AsyncGenerator[RestClient]:
-    """A client of what is configured, or of an emulator. Raises `ConfigurationError`."""
+async def opened(options: argparse.Namespace, *, deployed: bool = True) -> AsyncGenerator[RestClient]:
+    """A client of what is configured, or of an emulator; *deployed*: with a deployment. Raises `ConfigurationError`."""
     timeouts = Timeouts(read=options.timeout)
     if not options.emulator:
         with configuration.arguments_of(options) as how:
@@ -46,6 +46,10 @@ async def opened(options: argparse.Namespace) -> AsyncGenerator[RestClient]:
                 timeout=timeouts,
                 **how,
             ) as client:
+                if deployed and not client.endpoint.deployment:
+                    raise ConfigurationError(
+                        "no deployment: give --deployment NAME, or set AZURE_OPENAI_DEPLOYMENT_NAME"
+                    )
                 yield client
         return
     if options.endpoint or options.entra:

@@ -14,9 +14,11 @@ from typing import IO, Any
 import anyio
 
 from ..audio import pcm, wav
-from ..errors import AnswerCut, AudioFileError, ConfigurationError
+from ..errors import AnswerCut, AudioFileError, ConfigurationError, RealtimeError
 from ..rest import Sound
+from ..rest.audio import SpeechOptions
 from . import resource
+from .exit_codes import NoAnswer
 from .player import PLAYERS, play
 from .resource import told
 from .screen import Screen
@@ -91,7 +93,7 @@ def _check(options: argparse.Namespace) -> None:
 
 async def _speak(options: argparse.Namespace, path: Path | None, screen: Screen) -> None:
     """Writes the sound to *path*, or to stdout; then plays it, if that is wanted."""
-    wish = {"instructions": options.instructions} if options.instructions else {}
+    wish: SpeechOptions = {"instructions": options.instructions} if options.instructions else {}
     async with resource.opened(options) as client:
         try:
             with told():
@@ -104,7 +106,9 @@ async def _speak(options: argparse.Namespace, path: Path | None, screen: Screen)
                         written = await _write(sound, file, options, screen)
         finally:
             screen.clear()
-    if path is None or (options.output is None and not written):
+    if not written:
+        raise NoAnswer("no sound came")
+    if path is None:
         return
     seconds = await _finish(path, options.format)
     length = f" ({seconds:.1f} s)" if seconds is not None else f" ({written} bytes)"
@@ -123,7 +127,7 @@ def _file(path: Path | None) -> Iterator[IO[bytes]]:
         with path.open("wb") as file:
             yield file
     except OSError as exc:
-        if isinstance(exc, AnswerCut):  # which is a ConnectionError, and so an OSError
+        if isinstance(exc, RealtimeError):  # AnswerCut is a ConnectionError, and so an OSError
             raise
         raise ConfigurationError(f"--output: {path} cannot be written: {exc.strerror or exc}") from exc
 
