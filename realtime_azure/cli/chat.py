@@ -7,6 +7,7 @@ import json
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TextIO
 
 import anyio
@@ -194,7 +195,7 @@ async def _answer_once(options: argparse.Namespace, question: str) -> None:
 def _converse(options: argparse.Namespace) -> int:
     """The event loop has a thread of its own, for lines to be read, and Ctrl-C to be told, in this one."""
     with suppress(ImportError):
-        import readline  # noqa: F401, PLC0415 - editing and history, where the machine has it
+        import_module("readline")  # editing and history, where the machine has it
     interrupted = False
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(resource.opened(options)) as client:
         page = Page(as_json=options.json)

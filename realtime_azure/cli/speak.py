@@ -6,7 +6,7 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -119,7 +119,7 @@ async def _speak(options: argparse.Namespace, path: Path | None, screen: Screen)
 
 
 @contextmanager
-def _file(path: Path | None) -> Iterator[IO[bytes]]:
+def _file(path: Path | None) -> Generator[IO[bytes]]:
     if path is None:
         yield sys.stdout.buffer
         return

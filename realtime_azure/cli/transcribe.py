@@ -149,6 +149,7 @@ class Desk:
 
     async def live(self, job: Job) -> None:
         """Shows the text as it comes."""
+        written = True
         try:
             with told():
                 written = await self._stream(job)
@@ -167,13 +168,15 @@ class Desk:
         async with stream:
             if "json" in stream.headers.get("content-type", ""):
                 return False
-            async for event in stream:
-                self._screen.clear()
-                if event.type == "transcript.text.delta" and event.delta:
-                    job.text += event.delta
-                    sys.stdout.write(shown(event.delta, sys.stdout))
-                    sys.stdout.flush()
-        print(flush=True)
+            try:
+                async for event in stream:
+                    self._screen.clear()
+                    if event.type == "transcript.text.delta" and event.delta:
+                        job.text += event.delta
+                        print(shown(event.delta, sys.stdout), end="", flush=True)
+            finally:
+                if job.text:
+                    print(flush=True)
         return True
 
     async def _write_down(self, job: Job) -> None:
