@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from .._version import __version__
 from ..errors import RealtimeError
-from . import ask, doctor, emulate, events, tape
+from . import ask, chat, doctor, emulate, events, models, speak, tape, transcribe
 from .exit_codes import exit_code
 from .screen import printable
 
@@ -43,8 +43,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"realtime-azure {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     ask.add_to(commands)
+    chat.add_to(commands)
     doctor.add_to(commands)
     emulate.add_to(commands)
     events.add_to(commands)
+    models.add_to(commands)
+    speak.add_to(commands)
     tape.add_to(commands)
+    transcribe.add_to(commands)
     return parser
