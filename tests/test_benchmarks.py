@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[1]
         (["emulator_sessions", "2", "--seconds", "0.5"], r" 2 sessions: +\d+% of a core, late by -?\d+ ms"),
         (["rest_cpu", "--tokens", "20", "--rounds", "1", "--calls", "20"], r"ours, trio +\d+\.\d µs"),
     ],
-    ids=lambda each: each[0] if isinstance(each, list) else "",
+    ids=["emulator_sessions", "rest_cpu"],
 )
 def test_a_benchmark_runs(arguments: list[str], says: str) -> None:
     module, *rest = arguments

@@ -94,13 +94,22 @@ def test_what_the_code_imports_from_here_is_there(block: str) -> None:
             assert all(hasattr(module, alias.name) for alias in node.names)
 
 
-def test_the_first_program_runs_as_it_stands() -> None:
-    program = next(block for block in PYTHON if "anyio.run(main" in block)
+PROGRAMS = [block for block in PYTHON if "anyio.run(main" in block]
+
+
+def test_there_is_a_program_for_connections_and_one_for_requests() -> None:
+    assert ["connect" in program for program in PROGRAMS] == [True, False]
+    assert ["RestClient" in program for program in PROGRAMS] == [False, True]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_a_program_runs_as_it_stands(program: str, tmp_path: Path) -> None:
     assert "serve()" in program  # else it would need an account
+    (tmp_path / "audio_samples").symlink_to(ROOT / "audio_samples")
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
-        cwd=ROOT,
-        env=environment(),
+        cwd=tmp_path,
+        env={**environment(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=60,
