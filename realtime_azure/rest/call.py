@@ -92,7 +92,7 @@ class Caller:
         verb: Verb,
         options: Mapping[str, Any],
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Any = None,
         form: Mapping[str, Any] | None = None,
         files: NamedFiles = (),
         content: bytes | AsyncIterable[bytes] | None = None,
@@ -101,14 +101,14 @@ class Caller:
         deployment: str | None = None,
         stream: bool = False,
     ) -> httpx2.Response:
-        """The answer to *verb*, with *body* as JSON, or a *form* with *files*, or *content*.
+        """The answer to *verb*, with *body* (an object, where more belongs into it) as JSON, or a *form* with *files*.
 
         Read whole, unless it is a *stream*, which is then the caller's to close.
         """
         fields, rest = verb.split(options)
-        said: Fields | None = None
-        if body is not None or form is not None:
-            said = {**(form if body is None else body), **fields}  # type: ignore[dict-item]  # one of them is there
+        said: Any = form if body is None else body
+        if isinstance(said, Mapping):
+            said = {**said, **fields}
             if verb.has_model:
                 said["model"] = self.deployment(said.get("model"))
             if verb.deployed:
@@ -153,7 +153,7 @@ class Caller:
     ) -> Stream[T]:
         """The events of the answer to *verb*."""
         for name in ("body", "form"):
-            if what.get(name) is not None:
+            if isinstance(what.get(name), Mapping):
                 what[name] = {**what[name], "stream": True}
         response = await self.call(verb, options, stream=True, **what)
         return Stream(response, reader_of(event, response), done=says_done, is_last=is_last)

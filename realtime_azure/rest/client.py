@@ -172,7 +172,11 @@ class RestClient:
         form = None if fields is None and not files else (fields or {})
         if sum(each is not None for each in (json, form, content)) > 1:
             raise ConfigurationError("json, fields with files, and content exclude each other")
-        verb = Verb(path, method=method.upper())
+        if "://" in path or not path.strip("/") or any(mark in path for mark in "?# "):
+            raise ConfigurationError(
+                f"path: {path!r} is none; give what is behind /openai or /openai/v1, and the query as extra_query="
+            )
+        verb = Verb(path.strip("/"), method=method.upper())
         what: dict[str, Any] = {"body": json, "form": form, "files": files, "content": content}
         if stream:
             return await self._caller.events(verb, result, options, deployment=deployment, **what)

@@ -412,6 +412,11 @@ async def test_anything_else_is_asked_in_the_same_way(api_version: str) -> None:
         said = "".join([piece.text async for piece in stream])
         with pytest.raises(ConfigurationError, match="exclude each other"):
             await client.request("POST", "x", json={}, content=b"", result=bytes)
+        for path in ("", "/", "models?x=1", "https://elsewhere/models", "models#x"):
+            with pytest.raises(ConfigurationError, match="path"):
+                await client.request("GET", path, result=bytes)
+        with pytest.raises(BadRequest, match="dictionary"):  # a list is JSON, but nothing that this verb takes
+            await client.request("POST", "/chat/completions", deployment="mine", json=[1], result=bytes)
     assert typed.text == "You said: Hello"
     assert plain["choices"][0]["message"]["content"] == "You said: Hello"
     assert "You said: Hello" in text
