@@ -200,7 +200,12 @@ class Stream(Body, Generic[T]):
             self._failure = failure
             await self.aclose()
             raise failure
-        made = self._read(said)
+        try:
+            made = self._read(said)
+        except AnswerError as exc:
+            self._failure = exc
+            await self.aclose()
+            raise
         if self._is_last is not None and self._is_last(made):
             self._ended = True
             self._waiting.clear()

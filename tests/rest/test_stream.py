@@ -145,6 +145,18 @@ async def test_an_error_in_the_stream_ends_it(said: bytes, code: str | None) -> 
         await there.next_call_is_answered()
 
 
+@pytest.mark.parametrize("said", [b"nonsense", b"[1]", b"5", b""])
+async def test_what_is_no_chunk_ends_the_stream(said: bytes) -> None:
+    """It is an error each time, and the connection is not left open."""
+    async with visit(in_turn([streamed(ONE, b"data: " + said + b"\n\n", TWO, DONE), WHOLE])) as there:
+        stream = await there.stream()
+        assert (await anext(stream)).n == 1
+        for _ in range(2):
+            with pytest.raises(AnswerError, match="the answer is"):
+                await anext(stream)
+        await there.next_call_is_answered()
+
+
 async def test_text_about_an_error_is_none() -> None:
     said = b'data: {"n": 1, "error": null, "choices": []}\n\ndata: {"n": 2, "said": "\\"error\\""}\n\n'
     async with visit(in_turn([streamed(said, DONE)])) as there:
