@@ -212,4 +212,5 @@ def _proxy(proxy: Proxy | None) -> httpx2.Proxy | None:
     if proxy.is_socks and not scheme.startswith("socks5"):
         raise ConfigurationError("proxy: over HTTP, of SOCKS there is only version 5: socks5://")
     auth = None if proxy.user is None else (proxy.user, proxy.password or "")
-    return httpx2.Proxy(proxy.shown, auth=auth)
+    # As for a socket: a proxy that is spoken to with TLS is trusted by the default context.
+    return httpx2.Proxy(proxy.shown, auth=auth, ssl_context=default_ssl_context() if scheme == "https" else None)

@@ -201,6 +201,11 @@ class _Attempt:
                     await response.aclose()
         except LOST as exc:
             raise _translated(exc, self._ask) from exc
+        except Exception as exc:
+            if not type(exc).__module__.startswith("socksio"):
+                raise
+            said = f"{self._ask.shown}: no way through the proxy: {reason_of(exc)}"
+            raise ProxyError(said, hint=CHECK_THE_PROXY) from exc  # httpx2 lets them through
         if response.status_code >= 300:
             raise _refused(response, self._ask)
         return response
