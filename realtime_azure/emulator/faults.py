@@ -2,8 +2,9 @@
 
 A fault is a short text, the same in Python, on the command line and in a URL: `KIND[@WHEN][=VALUE][*TIMES]`.
 *WHEN* counts the messages that the service sends, of which `session.created` is 1: `@5` is the fifth, `@10%` each with
-that chance, and without it the seed picks one of the first twenty. `*1` is for the first connection only. The kinds
-are explained in `KINDS_EXPLAINED`.
+that chance, and without it the seed picks one of the first twenty. `drop`, `cut` and `black_hole` count what is sent in
+the end, copies and additions of other faults included. `*1` is for the first connection only; who is refused uses none
+up. Requests over HTTP know `refuse` alone. The kinds are explained in `KINDS_EXPLAINED`.
 """
 
 from __future__ import annotations
