@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import email.utils
+import io
 import json
+import signal
+import subprocess
+import sys
+import textwrap
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
 import pytest
-from anyio import fail_after
+from anyio import Event, fail_after
 
 from realtime_azure import (
     AuthenticationError,
@@ -32,7 +40,7 @@ from realtime_azure import (
     Unreachable,
 )
 from realtime_azure.rest import RestClient, Timeouts
-from tests.rest.serving import HANG_UP, Peer, Server, answer, in_turn, serve
+from tests.rest.serving import CHUNKED, HANG_UP, Peer, Server, answer, chunk, in_turn, serve
 from tests.serving import Certificates
 
 pytestmark = pytest.mark.anyio
@@ -421,3 +429,132 @@ async def test_no_key_and_no_query_is_shown(waits: list[float], caplog: pytest.L
     assert not [line for line in logged if KEY in line or "s3cret" in line]
     assert not [record for record in caplog.records if KEY in record.getMessage()]
     assert json.loads(caught.value.body) == {"error": {"message": "no"}}
+
+
+# azure-identity's own
+
+
+class FromAzure:
+    """What is shaped like a credential of azure-identity: each token is another, and says what it was asked with."""
+
+    def __init__(self) -> None:
+        self.asked: list[str | None] = []
+
+    def get_token(self, *scopes: str, claims: str | None = None) -> Any:
+        assert scopes == ("https://cognitiveservices.azure.com/.default",)
+        self.asked.append(claims)
+        return SimpleNamespace(token=f"t{len(self.asked)}", expires_on=time.time() + 3600)
+
+
+class FromAzureAsync(FromAzure):
+    async def get_token(self, *scopes: str, claims: str | None = None) -> Any:
+        return super().get_token(*scopes, claims=claims)
+
+
+CLAIMS = '{"access_token":{"nbf":{"essential":true}}}'
+
+
+@pytest.mark.parametrize("kind", [FromAzure, FromAzureAsync])
+async def test_what_a_401_asks_for_is_asked_of_the_credential(kind: type[FromAzure], waits: list[float]) -> None:
+    """Continuous access evaluation: the challenge's claims go along; the next call has the new token already."""
+    credential = kind()
+    challenge = f'Bearer error="insufficient_claims", claims="{base64.urlsafe_b64encode(CLAIMS.encode()).decode()}"'
+    refusal = answer(401, www_authenticate=challenge)
+    async with serve(in_turn([refusal, OK])) as server, client_of(server, credential=credential) as client:
+        await ask(client)
+        await ask(client)
+    assert credential.asked == [None, CLAIMS]
+    assert [heard.headers["authorization"] for heard in server.heard] == ["Bearer t1", "Bearer t2", "Bearer t2"]
+    assert waits == []
+
+
+# Uploads
+
+
+async def upload(client: RestClient, file: Any) -> None:
+    await client.files.create(file=file, purpose="batch")
+
+
+class Pipe(io.RawIOBase):
+    """What can be read once."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = io.BytesIO(content)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._content.readinto(buffer)
+
+
+async def test_a_file_is_sent_again_whole(tmp_path: Path, waits: list[float]) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_bytes(b"0123456789" * 20_000)
+    for file in (path, path.read_bytes(), io.BytesIO(path.read_bytes())):
+        async with serve(in_turn([answer(503), OK])) as server, client_of(server) as client:
+            await upload(client, file)
+        assert [heard.body.count(b"0123456789") for heard in server.heard] == [20_000, 20_000]
+
+
+async def test_a_file_that_can_be_read_once_is_sent_once(waits: list[float]) -> None:
+    async with serve(in_turn([answer(503), OK])) as server, client_of(server) as client:
+        with pytest.raises(ServerError) as caught:
+            await upload(client, ("lines.jsonl", Pipe(b"0123456789" * 100)))
+    assert [heard.body.count(b"0123456789") for heard in server.heard] == [100]
+    assert (caught.value.attempts, waits) == (1, [])
+
+
+# Ctrl-C
+
+
+PROGRAM = textwrap.dedent("""
+    import sys
+
+    import anyio
+
+    from realtime_azure.rest import RestClient
+
+
+    async def main(backend, url, stream):
+        async with RestClient(url, deployment="d", api_version="v1", api_key="k") as client:
+            print("ready", flush=True)
+            made = await client.chat.completions.create(messages=[{"role": "user"}], stream=stream == "stream")
+            async for _ in made:
+                print("reading", flush=True)
+
+
+    anyio.run(main, *sys.argv[1:], backend=sys.argv[1])
+""")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize("place", ["answer", "stream"])
+async def test_ctrl_c_ends_a_program_that_waits(place: str, backend: str) -> None:
+    there = Event()
+
+    async def quiet(peer: Peer) -> None:
+        await peer.hear()
+        if place == "stream":
+            await peer.say(CHUNKED, chunk(b'data: {"id": "x"}\n\n'))
+        there.set()
+        await peer.until_gone()
+
+    with fail_after(20):
+        async with serve(quiet) as server:
+            command = [sys.executable, "-W", "error", "-c", PROGRAM, backend, server.url, place]
+            async with await anyio.open_process(command, stdin=subprocess.DEVNULL) as process:
+                assert process.stdout is not None
+                assert process.stderr is not None
+                while b"reading" not in (said := await process.stdout.receive()) and place == "stream":
+                    pass
+                assert said
+                await there.wait()
+                process.send_signal(signal.SIGINT)
+                words = b"".join([chunk async for chunk in process.stderr])
+                code = await process.wait()
+    assert code == -signal.SIGINT
+    assert words.rstrip().endswith(b"KeyboardInterrupt")
+    assert not [word for word in (b"ExceptionGroup", b"never", b"Warning", b"destroyed") if word in words]
