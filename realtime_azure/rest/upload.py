@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from inspect import iscoroutinefunction
 from os import PathLike
 from pathlib import Path, PurePath
 from typing import IO, Any, TypeAlias
@@ -18,9 +20,13 @@ File: TypeAlias = FileContent | tuple[str, FileContent] | tuple[str, FileContent
 """A file: its content; or name and content; or name, content and media type."""
 
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
+    (8, b"WEBP", "webp"),  # before the next, for it is RIFF, too
     (0, b"RIFF", "wav"),
     (0, b"ID3", "mp3"),
     (0, b"\xff\xfb", "mp3"),
+    (0, b"\xff\xfa", "mp3"),
+    (0, b"\xff\xf3", "mp3"),  # at 24 kHz or less, as speech is
+    (0, b"\xff\xf2", "mp3"),
     (0, b"OggS", "ogg"),
     (0, b"fLaC", "flac"),
     (0, b"\x1a\x45\xdf\xa3", "webm"),
@@ -28,6 +34,9 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG", "png"),
     (0, b"\xff\xd8\xff", "jpg"),
 )
+
+
+_LOOKED_AT = 16
 
 
 class Part:
@@ -42,7 +51,7 @@ class Part:
 async def opened(file: File, argument: str) -> AsyncGenerator[Part]:
     """*file*, open for the length of the block. Raises `ConfigurationError` for what is none, and `OSError`.
 
-    The service knows a format by its name's ending: bytes without a name get one by how they begin.
+    The service knows a format by its name's ending: what has no name gets one by how it begins.
     """
     name, content, rest = _named(file, argument)
     match content:
@@ -53,18 +62,33 @@ async def opened(file: File, argument: str) -> AsyncGenerator[Part]:
             path = Path(content)
             source = await to_thread.run_sync(path.open, "rb")
             try:
-                yield Part((name or path.name, source, *rest), replayable=True)
+                yield await to_thread.run_sync(_read, name or path.name, source, rest)
             finally:
                 source.close()  # nothing to wait for: a cancellation here would lose the answer
         case _ if hasattr(content, "read"):
+            if isinstance(content, io.TextIOBase) or iscoroutinefunction(content.read):
+                raise _no_file(argument, content)
             own = getattr(content, "name", None)
-            shown = name or (PurePath(own).name if isinstance(own, str) else "upload")
-            seekable = await to_thread.run_sync(lambda: bool(getattr(content, "seekable", bool)()))
-            yield Part((shown, content, *rest), replayable=seekable)
+            shown = name or (PurePath(own).name if isinstance(own, str) else None)
+            yield await to_thread.run_sync(_read, shown, content, rest)
         case _:
-            raise ConfigurationError(
-                f"{argument}: give bytes, a path or a file that is open for reading bytes, not {type(content).__name__}"
-            )
+            raise _no_file(argument, content)
+
+
+def _no_file(argument: str, content: object) -> ConfigurationError:
+    said = f"give bytes, a path or a file that is open for reading bytes, not {type(content).__name__}"
+    return ConfigurationError(f"{argument}: {said}")
+
+
+def _read(name: str | None, file: Any, rest: tuple[str, ...]) -> Part:
+    """*file* as a part. A pipe is read whole: httpx2 would wait for it in the event loop, and take it for empty."""
+    if not getattr(file, "seekable", bool)():
+        held = file.read() or b""
+        return Part((name or _name_of(held), held, *rest), replayable=False)
+    if name is None:
+        file.seek(0)  # from where httpx2 sends it
+        name = _name_of(file.read(_LOOKED_AT))
+    return Part((name, file, *rest), replayable=True)
 
 
 def _named(file: Any, argument: str) -> tuple[str | None, Any, tuple[str, ...]]:
