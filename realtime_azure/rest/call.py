@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from enum import Enum
+from math import isfinite
 from typing import Any, TypedDict, TypeVar
 from urllib.parse import quote
 
@@ -17,7 +19,7 @@ from ..auth import Credential
 from ..endpoint import Endpoint
 from ..errors import ConfigurationError
 from .exchange import Ask, Exchange, Timeouts
-from .result import adapter, read, salvage
+from .result import adapter, is_tolerant, read, salvage
 from .stream import Sound, Stream
 from .upload import File, opened
 
@@ -113,7 +115,7 @@ class Caller:
                 said["model"] = self.deployment(said.get("model"))
             if verb.deployed:
                 deployment = said["model"]
-            said |= rest.get("extra_body", {})
+        said = _with_more(said, rest.get("extra_body"), content)
         async with AsyncExitStack() as stack:
             parts = [
                 (name, await stack.enter_async_context(opened(each, name.removesuffix("[]")))) for name, each in files
@@ -186,6 +188,15 @@ class Caller:
         return url
 
 
+def _with_more(said: Any, more: Mapping[str, Any] | None, content: object) -> Any:
+    """The body *said*, and *more*; where there is none, that alone. Raises where that has no place in it."""
+    if not more:
+        return said
+    if content is not None or not isinstance(said, Mapping | None):
+        raise ConfigurationError("extra_body: there is no JSON object and no form to add it to")
+    return {**(said or {}), **more}
+
+
 def given(**fields: Any) -> Fields:
     """The *fields* that are not None: what was not said is not sent."""
     return {name: value for name, value in fields.items() if value is not None}
@@ -206,6 +217,8 @@ def read_answer(result: type[T], response: httpx2.Response) -> T:
 def reader_of(event: type[T], response: httpx2.Response) -> Callable[[bytes], T]:
     """What makes an *event* of its data, whatever is in it."""
     kind: Any = event
+    if kind is bytes or kind is str:
+        return lambda said: said if kind is bytes else said.decode("utf-8", "replace")  # type: ignore[return-value]  # T
     reader = adapter(kind)
     validate = reader.validator.validate_json
 
@@ -213,10 +226,15 @@ def reader_of(event: type[T], response: httpx2.Response) -> Callable[[bytes], T]
         try:
             made: T = validate(said)
         except ValueError:
+            if not is_tolerant(kind):
+                return read(event, said, response.headers)  # which says what is wrong
             made, _ = salvage(reader, said, response.headers)
         return made
 
     return read_event
+
+
+_NO_JSON = "this is no JSON"
 
 
 def as_json(value: Any) -> bytes:
@@ -224,21 +242,25 @@ def as_json(value: Any) -> bytes:
     try:
         return to_json(_plain(value))
     except (PydanticSerializationError, RecursionError) as exc:
-        raise ConfigurationError(f"this is no JSON: {exc}") from None
+        raise ConfigurationError(f"{_NO_JSON}: {exc}") from None
 
 
 def _plain(value: Any) -> Any:
     match value:
         case dict():
             return {name: _plain(each) for name, each in value.items()}
-        case list() | tuple():
-            return [_plain(each) for each in value]
+        case str() | int() | None:
+            return value
         case BaseModel():
             return value.model_dump(mode="json", exclude_unset=True)
         case Mapping():
             return {name: _plain(each) for name, each in value.items()}
         case bytes() | bytearray() | memoryview():
-            raise ConfigurationError("this is no JSON: there are bytes in it; write them in base64")
+            raise ConfigurationError(f"{_NO_JSON}: there are bytes in it; write them in base64")
+        case float() if not isfinite(value):
+            raise ConfigurationError(f"{_NO_JSON}: {value} is no number there")
+        case Iterable():
+            return [_plain(each) for each in value]
         case _:
             return value
 
@@ -250,11 +272,22 @@ def form_fields(fields: Mapping[str, Any], within: str = "") -> Iterator[tuple[s
         match value:
             case None:
                 pass
-            case bool():
-                yield name, "true" if value else "false"
             case Mapping():
                 yield from form_fields(value, name)
             case list() | tuple():
-                yield f"{name}[]", [str(each) for each in value]
+                yield f"{name}[]", [_text(name, each) for each in value if each is not None]
             case _:
-                yield name, str(value)
+                yield name, _text(name, value)
+
+
+def _text(name: str, value: Any) -> str:
+    """*value* of the field *name*, as a form has it."""
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case Enum():
+            return str(value.value)
+        case bytes() | bytearray() | memoryview() | Mapping() | list() | tuple() | BaseModel():
+            raise ConfigurationError(f"{name}: a form has no place here for {type(value).__name__}")
+        case _:
+            return str(value)

@@ -8,11 +8,19 @@ from typing import Any, Literal, Unpack, overload
 
 import pybase64
 
+from ..errors import AnswerError
 from ..events._base import Part
 from .call import Caller, CallOptions, Verb, given
 from .result import ContentFilterResults, Result, Usage
 from .stream import Stream
 from .upload import File
+
+
+def _decoded(picture: str | None) -> bytes:
+    try:
+        return pybase64.b64decode(picture or "")
+    except ValueError as exc:
+        raise AnswerError(f"the picture is not base64: {exc}") from None
 
 
 class Image(Part):
@@ -27,8 +35,8 @@ class Image(Part):
 
     @property
     def content(self) -> bytes:
-        """The picture itself, of `output_format`; `b""` where there is only a URL."""
-        return pybase64.b64decode(self.b64_json or "")
+        """The picture itself, of `output_format`; `b""` where there is only a URL. Raises `AnswerError` if broken."""
+        return _decoded(self.b64_json)
 
 
 class Images(Result):
@@ -67,8 +75,8 @@ class ImageEvent(Part):
 
     @property
     def content(self) -> bytes:
-        """The picture itself, of `output_format`."""
-        return pybase64.b64decode(self.b64_json or "")
+        """The picture itself, of `output_format`. Raises `AnswerError` if it is broken."""
+        return _decoded(self.b64_json)
 
 
 class ImageOptions(CallOptions, total=False):

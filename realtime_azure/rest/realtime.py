@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from pydantic import Field
-from pydantic_core import to_json
 
 from ..auth import BearerToken
 from ..errors import AnswerError, ConfigurationError, request_id_of
 from ..events._base import Part
-from .call import Caller, CallOptions, Verb, given
-from .result import Result
+from .call import Caller, CallOptions, Verb, as_json, given
+from .result import Result, came_with
 
 
 class ClientSecret(Result):
@@ -85,13 +84,14 @@ class ClientSecrets:
     ) -> ClientSecret:
         """A token that a browser may have: it signs in for a session with the settings of *session*, and no other.
 
-        *session* is that of `session.update`; without a `model` of its own it is for the deployment *model*. Raises
-        `ConnectError`, of which `StatusError` is what the service refuses with.
+        *session* is that of `session.update`. It is for the deployment *model*, else its own `model`, else the client's
+        deployment. Raises `ConnectError`, of which `StatusError` is what the service refuses with.
         """
+        caller = _v1(self._caller)
         made = {"type": "realtime", **(session or {})}
         if made["type"] == "realtime":
-            made.setdefault("model", self._caller.deployment(model))
-        return await _v1(self._caller).result(_SECRET, ClientSecret, options, body={"session": made})
+            made["model"] = caller.deployment(made.get("model") if model is None else model)
+        return await caller.result(_SECRET, ClientSecret, options, body={"session": made})
 
 
 class Sessions:
@@ -143,7 +143,7 @@ class Calls:
                 "form": {},
                 "files": [
                     ("sdp", ("offer.sdp", sdp.encode(), "application/sdp")),
-                    ("session", ("session.json", to_json(dict(session)), "application/json")),
+                    ("session", ("session.json", as_json(session), "application/json")),
                 ],
             }
         response = await _v1(self._caller).call(_CALLS, options, headers=headers, credential=signs, **what)
@@ -152,7 +152,7 @@ class Calls:
         if not call_id:
             said = "the answer does not say the call's id (location)"
             raise AnswerError(said, request_id=request_id_of(response.headers), body=response.content)
-        return RealtimeCall(call_id=call_id, sdp=response.text)
+        return came_with(RealtimeCall(call_id=call_id, sdp=response.text), response.content, response.headers)
 
     async def accept(
         self,
@@ -164,11 +164,12 @@ class Calls:
     ) -> None:
         """Takes the telephone call that a webhook announced (`realtime.call.incoming`), with *session*'s settings.
 
-        Without a `model` of its own, the session is for the deployment *model*. Raises `ConnectError`.
+        It is for the deployment *model*, else the session's own `model`, else the client's. Raises `ConnectError`.
         """
+        caller = _v1(self._caller)
         made = {"type": "realtime", **(session or {})}
-        made.setdefault("model", self._caller.deployment(model))
-        await _v1(self._caller).call(_ACCEPT.of(call_id=call_id), options, body=made)
+        made["model"] = caller.deployment(made.get("model") if model is None else model)
+        await caller.call(_ACCEPT.of(call_id=call_id), options, body=made)
 
     async def reject(self, call_id: str, *, status_code: int | None = None, **options: Unpack[CallOptions]) -> None:
         """Does not take it; *status_code* is SIP's, 603 (declined) unless said. Raises `ConnectError`."""

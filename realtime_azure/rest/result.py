@@ -10,7 +10,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from ..errors import AnswerError, request_id_of
@@ -20,6 +20,7 @@ from ..events._salvage import Path, take_out, unreadable
 T = TypeVar("T")
 _set = object.__setattr__  # results are frozen for everybody else
 _NONE: Mapping[str, str] = MappingProxyType({})
+_JSON = frozenset('{["')
 _NUMBER = re.compile(r"([0-9.]+)\s*(ms|s|m|h|d)?")
 _UNITS = {"ms": 0.001, "": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -47,10 +48,13 @@ class RateLimits:
             for what in ("requests", "tokens")
         }
         numbers: dict[str, Any] = {
-            name: _seconds(value) if name.startswith("reset") else int(value) if value.isdecimal() else None
-            for name, value in said.items()
+            name: _seconds(value) if name.startswith("reset") else _count(value) for name, value in said.items()
         }
         return cls(**numbers)
+
+
+def _count(said: str) -> int | None:
+    return int(said) if said.isdecimal() and len(said) < 20 else None
 
 
 def _seconds(said: str) -> float | None:
@@ -93,8 +97,21 @@ class ContentFilterResults(Part):
 
     @property
     def filtered(self) -> bool:
-        """Whether any of them kept the text back."""
-        return any(each.filtered for each in self.__dict__.values() if isinstance(each, Filter))
+        """Whether any of them kept the text back, newer ones and lists of them (`custom_blocklists`) among them."""
+        newer = self.model_extra or {}
+        return any(map(_kept_back, (*self.__dict__.values(), *newer.values())))
+
+
+def _kept_back(found: Any) -> bool:
+    match found:
+        case Filter():
+            return bool(found.filtered)
+        case dict():
+            return found.get("filtered") is True
+        case list():
+            return any(map(_kept_back, found))
+        case _:
+            return False
 
 
 class PromptFilterResult(Part):
@@ -194,8 +211,8 @@ def adapter(kind: Any) -> TypeAdapter[Any]:
 def read(kind: type[T], body: bytes, headers: Mapping[str, str]) -> T:
     """The *kind* (a model, or any type that pydantic reads) in *body*, one JSON text.
 
-    What a `Result` cannot read of it is left unset, and named in its `problems`. Raises `AnswerError` where nothing
-    can be read: a page of a gateway's, say.
+    What a `Result` cannot read of it is left unset, and named in its `problems`; a model of the caller's own is read
+    as it says itself. Raises `AnswerError` where nothing can be read: a page of a gateway's, say.
     """
     asked: Any = kind
     reader = adapter(asked)
@@ -203,14 +220,26 @@ def read(kind: type[T], body: bytes, headers: Mapping[str, str]) -> T:
     try:
         made: T = reader.validate_json(body)
     except ValidationError as exc:
-        if not isinstance(asked, type) or not issubclass(asked, BaseModel):
+        if not is_tolerant(asked):
             said = f"the answer is no {asked}: {_explained(exc)}"
             raise AnswerError(said, request_id=request_id_of(headers), body=body) from None
         made, problems = salvage(reader, body, headers)
-    if isinstance(made, Result):
-        _set(made, "_raw", body)
-        _set(made, "_headers", headers)
-        _set(made, "_problems", problems)
+    return came_with(made, body, headers, problems) if isinstance(made, Result) else made
+
+
+def is_tolerant(kind: Any) -> bool:
+    """Whether a *kind* may lack any of its fields, as all of this package do."""
+    return isinstance(kind, type) and issubclass(kind, Part)
+
+
+R = TypeVar("R", bound=Result)
+
+
+def came_with(made: R, body: bytes, headers: Mapping[str, str], problems: tuple[str, ...] = ()) -> R:
+    """*made*, with what it was made of."""
+    _set(made, "_raw", body)
+    _set(made, "_headers", headers)
+    _set(made, "_problems", problems)
     return made
 
 
@@ -220,6 +249,14 @@ def _explained(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'all of it'}: {each['msg']}" for each in wrong[:3])
 
 
+def _no_object(body: bytes) -> str:
+    """Why *body* is no JSON object. It shows a page's beginning, but nothing of JSON: a token may be in it."""
+    shown = " ".join(body[:100].decode("utf-8", "replace").split())
+    if not shown:
+        return "the answer is empty"
+    return f"the answer is not a JSON object{'' if shown[0] in _JSON else f': {shown!r}'}"
+
+
 def salvage(reader: TypeAdapter[Any], body: bytes, headers: Mapping[str, str]) -> tuple[Any, tuple[str, ...]]:
     """What can be read of *body*, and what cannot: that is taken out until the rest can. Every field may be missing."""
     try:
@@ -227,9 +264,7 @@ def salvage(reader: TypeAdapter[Any], body: bytes, headers: Mapping[str, str]) -
     except ValueError:
         fields = None
     if not isinstance(fields, dict):
-        shown = " ".join(body[:100].decode("utf-8", "replace").split())
-        said = f"the answer is not a JSON object: {shown!r}" if shown else "the answer is empty"
-        raise AnswerError(said, request_id=request_id_of(headers), body=body)
+        raise AnswerError(_no_object(body), request_id=request_id_of(headers), body=body)
     problems: dict[Path, str] = {}
     while True:
         try:

@@ -10,16 +10,20 @@ from typing import Any
 
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from realtime_azure.errors import AnswerError, ContentFiltered, Refusal, StatusError
 from realtime_azure.rest import (
     ChatCompletion,
     ChatCompletionChunk,
     ClientSecret,
+    ContentFilterResults,
     Embeddings,
     FileObjects,
+    Image,
+    ImageEvent,
     Images,
     Models,
     RateLimits,
@@ -28,7 +32,7 @@ from realtime_azure.rest import (
     Result,
     Transcription,
 )
-from realtime_azure.rest.call import as_json, form_fields
+from realtime_azure.rest.call import as_json, form_fields, reader_of
 from realtime_azure.rest.exchange import _filtered  # pyright: ignore[reportPrivateUsage]  # what reads an innererror
 from realtime_azure.rest.result import read
 
@@ -114,6 +118,85 @@ def test_a_type_of_the_callers_own_is_read_or_refused() -> None:
         read(dict[str, int], b'{"a": "secret"}', HEADERS)
 
 
+class Own(BaseModel):
+    """A caller's own: it says itself what it can do without."""
+
+    id: str
+    count: int | None = None
+
+
+def test_a_model_of_the_callers_own_loses_nothing_without_a_word() -> None:
+    assert read(Own, b'{"id": "a", "count": 2}', HEADERS) == Own(id="a", count=2)
+    for body, place in ((b'{"id": "a", "count": "many"}', "count"), (b'{"count": 1}', "id")):
+        with pytest.raises(AnswerError, match=rf"{place}: .*\[request id r1\]") as caught:
+            read(Own, body, HEADERS)
+        assert "many" not in str(caught.value)
+
+
+def test_a_stream_of_the_callers_own_events_loses_nothing_either() -> None:
+    read_event = reader_of(Own, httpx2.Response(200, headers=HEADERS))
+    assert read_event(b'{"id": "a"}') == Own(id="a")
+    with pytest.raises(AnswerError, match="count"):
+        read_event(b'{"id": "a", "count": "many"}')
+    tolerant = reader_of(ChatCompletionChunk, httpx2.Response(200, headers=HEADERS))
+    assert tolerant(b'{"id": "a", "created": "now"}').id == "a"
+
+
+NEWER: list[Any] = [
+    {"custom_blocklists": {"filtered": True, "details": [{"id": "mine", "filtered": True}]}},
+    {"custom_blocklists": [{"id": "mine", "filtered": True}]},
+    {"novelty": {"filtered": True, "severity": "high"}},
+]
+
+
+@pytest.mark.parametrize("found", NEWER)
+def test_a_filter_that_is_newer_counts_as_well(found: dict[str, Any]) -> None:
+    results = ContentFilterResults.model_validate({"hate": {"filtered": False, "severity": "safe"}, **found})
+    assert results.filtered
+    assert results.model_extra == found
+
+
+@pytest.mark.parametrize("found", [{"novelty": {"filtered": False}}, {"novelty": 1}, {"novelty": []}, {}])
+def test_a_filter_that_is_newer_and_let_it_through(found: dict[str, Any]) -> None:
+    assert not ContentFilterResults.model_validate({"hate": {"filtered": False}, **found}).filtered
+
+
+def test_a_chunk_of_the_asynchronous_filter_has_no_text() -> None:
+    choice = {
+        "index": 0,
+        "finish_reason": None,
+        "content_filter_results": FILTERS,
+        "content_filter_offsets": {"check_offset": 44, "start_offset": 44, "end_offset": 198},
+    }
+    chunk = read(ChatCompletionChunk, json.dumps({"id": "", "choices": [choice]}).encode(), HEADERS)
+    (only,) = chunk.choices
+    assert (chunk.text, only.delta) == ("", None)
+    assert only.content_filter_results is not None
+    assert only.content_filter_results.filtered
+    assert only.content_filter_offsets is not None
+    assert (only.content_filter_offsets.start_offset, only.content_filter_offsets.end_offset) == (44, 198)
+
+
+@pytest.mark.parametrize("kind", [Image, ImageEvent], ids=lambda kind: str(kind.__name__))
+def test_a_picture_that_is_broken_is_an_error_of_ours(kind: type[Image | ImageEvent]) -> None:
+    assert kind(b64_json="AAEC").content == b"\0\1\2"
+    assert kind().content == b""
+    for broken in ("A", "ø", "AA-_"):
+        with pytest.raises(AnswerError, match="base64"):
+            _ = kind(b64_json=broken).content
+
+
+def test_numbers_that_are_none_cost_their_vector_alone() -> None:
+    data = [
+        {"index": 0, "embedding": "AACAPw=="},
+        {"index": 1, "embedding": "AACA"},
+        {"index": 2, "embedding": [1, 0.5]},
+    ]
+    made = read(Embeddings, json.dumps({"data": data}).encode(), HEADERS)
+    assert made.vectors == [[1.0], [], [1.0, 0.5]]
+    assert [problem.partition(": ")[0] for problem in made.problems] == ["data.1.embedding"]
+
+
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("AAAA")
 NAMES = st.sampled_from([*sorted(CHAT), "data", "hate", "message", "logprobs"])
 JSON = st.recursive(
@@ -127,6 +210,7 @@ KINDS: list[type[Any]] = [
 ]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 @given(
     st.sampled_from(KINDS), st.dictionaries(st.sampled_from(sorted({n for k in KINDS for n in k.model_fields})), JSON)
 )
@@ -172,6 +256,13 @@ def test_when_the_quota_begins_anew(said: str, seconds: float | None) -> None:
     assert RateLimits.of({"x-ratelimit-reset-tokens": said}).reset_tokens == seconds
 
 
+@pytest.mark.parametrize(
+    ("said", "count"), [("0", 0), ("1000000", 1000000), ("-1", None), ("9" * 5000, None), ("many", None)]
+)
+def test_how_much_of_the_quota_is_left(said: str, count: int | None) -> None:
+    assert RateLimits.of({"x-ratelimit-remaining-tokens": said}).remaining_tokens == count
+
+
 LIMITS = st.sampled_from([f"x-ratelimit-{what}-{of}" for what in ("limit", "reset") for of in ("tokens", "requests")])
 
 
@@ -202,6 +293,14 @@ def test_where_nobody_says_why_it_was_filtered(body: bytes) -> None:
 
 
 # What nobody should see
+
+
+@pytest.mark.parametrize("body", [b'{"value": "ek_hunter2"', b'[{"value": "ek_hunter2"}]', b' "ek_hunter2"'])
+def test_an_answer_that_is_broken_shows_no_token(body: bytes) -> None:
+    with pytest.raises(AnswerError, match="not a JSON object") as caught:
+        read(ClientSecret, body, HEADERS)
+    assert "hunter2" not in str(caught.value) + repr(caught.value)
+    assert caught.value.body == body
 
 
 def test_an_ephemeral_token_is_in_no_repr() -> None:
