@@ -73,6 +73,8 @@ class TokenLogprob(Part):
 
 
 class ChoiceLogprobs(Part):
+    """How likely each token was, of the text or of what was said instead of one."""
+
     content: list[TokenLogprob] | None = None
     refusal: list[TokenLogprob] | None = None
 

@@ -38,6 +38,8 @@ class FileObjects(Result):
 
 
 class FileDeleted(Result):
+    """Whether the file *id* is gone."""
+
     id: str | None = None
     object: str | None = None
     deleted: bool | None = None

@@ -15,11 +15,15 @@ from .stream import Stream
 
 
 class ResponseError(Part):
+    """Why a response failed, in the service's words."""
+
     code: str | None = None
     message: str | None = None
 
 
 class IncompleteDetails(Part):
+    """Why a response is not all that it could have been."""
+
     reason: Literal["max_output_tokens", "content_filter"] | str | None = None
 
 
@@ -127,6 +131,8 @@ class ResponseEvent(Part):
 
 
 class ResponseDeleted(Result):
+    """Whether the response *id* is gone."""
+
     id: str | None = None
     object: str | None = None
     deleted: bool | None = None
