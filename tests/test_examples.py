@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
+import time
 from ast import literal_eval
 from pathlib import Path
 
+import openai
 import pytest
 
 from realtime_azure.audio import wav
@@ -56,6 +59,7 @@ def ended(process: subprocess.Popen[str]) -> Said:
 
 def test_the_examples_are_there() -> None:
     assert {"ask.py", "print_events.py", "trio_assistant.py", "stream_pipeline.py"} <= set(NAMES)
+    assert {"chat_stream.py", "transcribe_folder.py", "webrtc_secret.py", "sip_answer.py"} <= set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,3 +112,49 @@ def test_stream_pipeline_writes_what_it_played(said: dict[str, Said], answer: Pa
     duration = wav.read(answer).duration
     assert duration > 0.5
     assert out == f"played {duration:.1f} s\n"
+
+
+def test_chat_stream_remembers_what_was_said(said: dict[str, Said]) -> None:
+    lines = said["chat_stream.py"][1].splitlines()
+    assert [line for line in lines if line.startswith("This is the emulator.")] == lines[1::3]
+    first, second = (int(line.split()[0].lstrip("(")) for line in lines[2::3])
+    assert second > 2 * first  # the first question and its answer are in it
+
+
+def test_transcribe_folder_writes_down_every_recording(said: dict[str, Said]) -> None:
+    lines = sorted(said["transcribe_folder.py"][1].splitlines())
+    recordings = sorted(path.name for path in (ROOT / "audio_samples").glob("*.wav"))
+    assert [line.partition(": ")[0] for line in lines] == recordings
+    assert "story.wav: This is the emulator. I heard you speak for about nine seconds." in lines
+
+
+def test_webrtc_secret_says_what_a_browser_needs_and_shows_no_key(said: dict[str, Said]) -> None:
+    lines = said["webrtc_secret.py"][1].splitlines()
+    assert re.fullmatch(r"the browser posts its offer to http://127\.0\.0\.1:\d+/openai/v1/realtime/calls", lines[0])
+    assert lines[2] == "  authorization: Bearer ek_…"
+    assert lines[3] == "the call rtc_… is answered, with 2 streams:"
+
+
+def test_sip_answer_takes_the_call_says_hello_and_hangs_up(said: dict[str, Said]) -> None:
+    caller, hello, end = said["sip_answer.py"][1].splitlines()
+    assert caller == "<sip:+4930123456@example.com> is calling"
+    assert hello.startswith("the bakery says: This is the emulator.")
+    assert end == "hung up"
+
+
+def test_sip_answer_believes_what_openai_s_own_library_believes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    sip = importlib.import_module("sip_answer")
+    webhooks = openai.OpenAI(api_key="none", webhook_secret=sip.SECRET).webhooks
+    body = b'{"type": "realtime.call.incoming"}'
+    headers = {"webhook-id": "wh_1", "webhook-timestamp": str(int(time.time()))}
+    headers["webhook-signature"] = f"v1,b3RoZXI= {sip.signature(headers, body)}"
+    webhooks.verify_signature(body, headers)
+    assert sip.is_genuine(headers, body)
+    old = {**headers, "webhook-timestamp": str(int(time.time()) - 301)}
+    old["webhook-signature"] = sip.signature(old, body)
+    forged = {**headers, "webhook-signature": "v1,b3RoZXI="}
+    for wrong, content in ((headers, body + b" "), (old, body), (forged, body)):
+        with pytest.raises(openai.InvalidWebhookSignatureError):
+            webhooks.verify_signature(content, wrong)
+        assert not sip.is_genuine(wrong, content)

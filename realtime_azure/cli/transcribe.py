@@ -171,9 +171,12 @@ class Desk:
             try:
                 async for event in stream:
                     self._screen.clear()
-                    if event.type == "transcript.text.delta" and event.delta:
-                        job.text += event.delta
-                        print(shown(event.delta, sys.stdout), end="", flush=True)
+                    new = event.delta if event.type == "transcript.text.delta" else None
+                    if event.type == "transcript.text.done" and not job.text:
+                        new = event.text  # it was too short for pieces
+                    if new:
+                        job.text += new
+                        print(shown(new, sys.stdout), end="", flush=True)
             finally:
                 if job.text:
                     print(flush=True)

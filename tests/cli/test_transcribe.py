@@ -180,6 +180,15 @@ def test_a_terminal_shows_the_text_as_it_comes(monkeypatch: pytest.MonkeyPatch) 
     assert b'name="stream"\r\n\r\ntrue\r\n' in service.asked[0].body
 
 
+def test_a_text_that_comes_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        scripted(monkeypatch, events([{"type": "transcript.text.done", "text": "Yes."}])),
+        terminal("transcribe", SILENCE) as window,
+    ):
+        assert on_screen(window.read()) == ["Yes."]
+        assert window.process.returncode == 0
+
+
 def test_a_model_without_streams_is_asked_for_the_whole_text(monkeypatch: pytest.MonkeyPatch) -> None:
     """whisper takes no notice of stream, and answers with JSON."""
     with scripted(monkeypatch, text("All."), text("All.")), terminal("transcribe", SILENCE) as window:
