@@ -3,7 +3,7 @@
     python examples/sip_answer.py
 
 Your web server gives `answer` the headers (in lower case) and the body of what the service posts to it;
-`WEBHOOK_SECRET` is what you were shown when the webhook was made. Here one is made up, and the emulator is called.
+`WEBHOOK_SECRET` is what you were shown when the webhook was made. Here a webhook is made up, and the emulator called.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def signature(headers: Mapping[str, str], body: bytes) -> str:
 def is_genuine(headers: Mapping[str, str], body: bytes) -> bool:
     """Whether the service has sent this, and not five minutes ago: an old one may be somebody's copy."""
     recent = abs(time.time() - int(headers["webhook-timestamp"])) < 300
-    wanted = signature(headers, body)
-    return recent and any(hmac.compare_digest(wanted, given) for given in headers["webhook-signature"].split())
+    given = headers["webhook-signature"].split()
+    return recent and any(hmac.compare_digest(signature(headers, body), each) for each in given)
 
 
 async def answer(client: RestClient, api_key: str | None, headers: Mapping[str, str], body: bytes) -> None:
@@ -46,8 +46,7 @@ async def answer(client: RestClient, api_key: str | None, headers: Mapping[str, 
     if event.get("type") != "realtime.call.incoming":
         return
     call_id = event["data"]["call_id"]
-    caller = next(each["value"] for each in event["data"]["sip_headers"] if each["name"] == "From")
-    print(f"{caller} is calling")
+    print(next(each["value"] for each in event["data"]["sip_headers"] if each["name"] == "From"), "is calling")
     await client.realtime.calls.accept(call_id, session=SESSION)
     async with connect(client.endpoint, call_id=call_id, api_key=api_key) as connection:
         await connection.response.create({"instructions": "Say hello, and that the bakery is closed."})
@@ -65,10 +64,11 @@ async def main() -> None:
     event = {"type": "realtime.call.incoming", "data": {"call_id": "rtc_1", "sip_headers": [caller]}}
     body, headers = json.dumps(event).encode(), {"webhook-id": "wh_1", "webhook-timestamp": str(int(time.time()))}
     headers["webhook-signature"] = signature(headers, body)
-    async with serve() as emulator:
-        client = RestClient(emulator.url, deployment="any", api_version="v1", api_key=emulator.api_key)
-        async with client:
-            await answer(client, emulator.api_key, headers, body)
+    async with (
+        serve() as emulator,
+        RestClient(emulator.url, deployment="any", api_version="v1", api_key=emulator.api_key) as client,
+    ):
+        await answer(client, emulator.api_key, headers, body)
 
 
 if __name__ == "__main__":

@@ -149,38 +149,30 @@ class Desk:
 
     async def live(self, job: Job) -> None:
         """Shows the text as it comes."""
-        written = True
         try:
             with told():
-                written = await self._stream(job)
+                await self._stream(job)
         except (RealtimeError, OSError) as exc:
             self._fail(job, exc)
-        else:
-            if not written:  # whisper has no streams, and answers with all of it as JSON
-                await self._write_down(job)
         self._screen.clear()
-        self._hand_out(job, shown_already=bool(job.text) and job.error is None and written)
+        self._hand_out(job, shown_already=bool(job.text) and job.error is None)
 
-    async def _stream(self, job: Job) -> bool:
-        """Whether there is a stream; then it is shown."""
+    async def _stream(self, job: Job) -> None:
         self._screen.status(f"{job.file} …")
         stream = await self._client.audio.transcriptions.create(file=job.file, stream=True, **self._wish)
         async with stream:
-            if "json" in stream.headers.get("content-type", ""):
-                return False
             try:
                 async for event in stream:
                     self._screen.clear()
                     new = event.delta if event.type == "transcript.text.delta" else None
                     if event.type == "transcript.text.done" and not job.text:
-                        new = event.text  # it was too short for pieces
+                        new = event.text  # it was too short for pieces, or the model, as whisper, has none
                     if new:
                         job.text += new
                         print(shown(new, sys.stdout), end="", flush=True)
             finally:
                 if job.text:
                     print(flush=True)
-        return True
 
     async def _write_down(self, job: Job) -> None:
         async with self._limit:

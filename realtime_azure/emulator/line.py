@@ -190,7 +190,8 @@ class Line:
             except Exception as exc:
                 logger.exception("the responder failed")
                 status, details = _failed(None, f"The emulator's responder failed: {type(exc).__name__}")
-        await self._finish(due.answer, status, details)  # if it was cancelled, whoever did that has told the end
+        if not scope.cancel_called:  # whoever cancelled it tells the end
+            await self._finish(due.answer, status, details)
 
     async def _answer(self, due: Respond) -> None:
         turn = await self._understood(due.turn)

@@ -127,39 +127,7 @@ class Service:
         self._transcribes, self._voice_live = transcription, voice_live
         self._values = VOICE_LIVE_VALUES if voice_live else VALUES
         self._rate_limits, self._requests = rate_limits, 0
-        self.session: Fields = {
-            "type": "realtime",
-            "object": "realtime.session",
-            "id": new_id("sess"),
-            "model": deployment,
-            "output_modalities": ["audio"],
-            "instructions": INSTRUCTIONS,
-            "tools": [],
-            "tool_choice": "auto",
-            "max_output_tokens": "inf",
-            "tracing": None,
-            "truncation": "auto",
-            "prompt": None,
-            "expires_at": int(now() + lifetime),
-            "audio": {
-                "input": {
-                    "format": _PCM,
-                    "transcription": None,
-                    "noise_reduction": None,
-                    "turn_detection": _SERVER_VAD,
-                },
-                "output": {"format": _PCM, "voice": "emulator", "speed": 1.0},
-            },
-            "include": None,
-            "emulator": f"realtime_azure {__version__}",
-        }
-        if voice_live:
-            self.session["audio"]["input"]["turn_detection"] = _VOICE_LIVE_VAD | _SERVER_VAD
-        if transcription:
-            kept = {name: self.session[name] for name in ("id", "expires_at", "include", "emulator")}
-            listening = {**self.session["audio"]["input"], "transcription": _TRANSCRIPTION}
-            own = {"type": "transcription", "object": "realtime.transcription_session", "audio": {"input": listening}}
-            self.session = {**kept, **own}
+        self.session = _defaults(deployment, int(now() + lifetime), transcription=transcription, voice_live=voice_live)
         self.items: list[Fields] = []
         self.answers: dict[str, Answer] = {}  # response id → one that is under way
         self._conversation_id = new_id("conv")
@@ -572,6 +540,40 @@ class Service:
             self._quiet_from_ms = max(self._turns.now_ms, self._answer_from_ms + round(sum(heard.values())))
         del self.answers[answer.id]
         yield from answer.done(status, details)
+
+
+def _defaults(deployment: str, expires_at: int, *, transcription: bool, voice_live: bool) -> Fields:
+    """A session of which nothing has been said."""
+    listening: Fields = {
+        "format": _PCM,
+        "transcription": _TRANSCRIPTION if transcription else None,
+        "noise_reduction": None,
+        "turn_detection": _VOICE_LIVE_VAD | _SERVER_VAD if voice_live else _SERVER_VAD,
+    }
+    common: Fields = {
+        "id": new_id("sess"),
+        "expires_at": expires_at,
+        "include": None,
+        "emulator": f"realtime_azure {__version__}",
+    }
+    if transcription:
+        own = {"type": "transcription", "object": "realtime.transcription_session"}
+        return {**own, **common, "audio": {"input": listening}}
+    return {
+        "type": "realtime",
+        "object": "realtime.session",
+        **common,
+        "model": deployment,
+        "output_modalities": ["audio"],
+        "instructions": INSTRUCTIONS,
+        "tools": [],
+        "tool_choice": "auto",
+        "max_output_tokens": "inf",
+        "tracing": None,
+        "truncation": "auto",
+        "prompt": None,
+        "audio": {"input": listening, "output": {"format": _PCM, "voice": "emulator", "speed": 1.0}},
+    }
 
 
 def encoded(pcm: bytes, audio_format: str, rate: int | None = None) -> bytes:

@@ -211,13 +211,20 @@ class Transcriptions:
         """What is said in *file*: a path, bytes, a file open for reading, or a tuple of name and one of these.
 
         A `Transcription`, or a `str` where *response_format* is `text`, `srt` or `vtt`; with *stream*, its events as
-        they come. Raises `OSError` for the file, and `ConnectError`, of which `StatusError` is what the service
-        refuses with. An open file that cannot be rewound is sent once, without another attempt.
+        they come (of `whisper`, which does not stream, the last alone). Raises `OSError` for the file, and
+        `ConnectError`, of which `StatusError` is what the service refuses with. An open file that cannot be rewound is
+        sent once, without another attempt.
         """
         form, files = given(model=model, response_format=response_format, stream=stream), [("file", file)]
         if stream:
             return await self._caller.events(
-                _TRANSCRIPTIONS, TranscriptionEvent, options, is_last=_is_all, form=form, files=files
+                _TRANSCRIPTIONS,
+                TranscriptionEvent,
+                options,
+                is_last=_is_all,
+                whole="transcript.text.done",
+                form=form,
+                files=files,
             )
         kind: type[Any] = str if response_format in _TEXTS else Transcription
         transcription: Transcription | str

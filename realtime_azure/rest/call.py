@@ -151,14 +151,18 @@ class Caller:
         *,
         is_last: Callable[[T], bool] | None = None,
         says_done: bool = False,
+        whole: str | None = None,
         **what: Any,
     ) -> Stream[T]:
-        """The events of the answer to *verb*."""
+        """The events of the answer to *verb*; of one that comes whole all the same, a single one, of type *whole*."""
         for name in ("body", "form"):
             if isinstance(what.get(name), Mapping):
                 what[name] = {**what[name], "stream": True}
         response = await self.call(verb, options, stream=True, **what)
-        return Stream(response, reader_of(event, response), done=says_done, is_last=is_last)
+        made = Stream(response, reader_of(event, response), done=says_done, is_last=is_last)
+        if whole is not None and "json" in response.headers.get("content-type", ""):
+            await made.take_whole(whole)
+        return made
 
     async def sound(self, verb: Verb, options: Mapping[str, Any], **what: Any) -> Sound:
         """The answer to *verb* as it comes."""

@@ -16,7 +16,7 @@ import anyio
 import httpx2
 from anyio import CancelScope, get_cancelled_exc_class, move_on_after
 from anyio.lowlevel import checkpoint
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from .._reason import reason_of
 from ..errors import AnswerCut, AnswerError, StreamBusy, StreamFailed, request_id_of
@@ -181,6 +181,21 @@ class Stream(Body, Generic[T]):
         self._waiting: deque[bytes] = deque()
         self._ended = False
         self._in_a_row = 0
+
+    async def take_whole(self, kind: str) -> None:
+        """Takes all of the body, one JSON object, for one event of type *kind*. Raises `AnswerError`.
+
+        Some models do not stream, though they are asked to.
+        """
+        body = bytearray()
+        while (piece := await self._piece()) is not None:
+            body += piece
+        await self.aclose()
+        try:
+            fields = {"type": kind, **from_json(body)}
+        except (ValueError, TypeError):
+            raise AnswerError("the answer is not a JSON object", request_id=self.request_id, body=bytes(body)) from None
+        self._waiting.append(to_json(fields))
 
     def __aiter__(self) -> Self:
         return self

@@ -157,6 +157,18 @@ async def test_what_is_no_chunk_ends_the_stream(said: bytes) -> None:
         await there.next_call_is_answered()
 
 
+async def test_a_model_that_does_not_stream_gives_one_event() -> None:
+    """`whisper` answers with all of the text, whatever it is asked."""
+    whole = answer(200, {"text": "Hello.", "usage": {"type": "duration", "seconds": 2}})
+    async with visit(in_turn([whole, answer(200, b"nonsense"), WHOLE])) as there:
+        create = there.client.audio.transcriptions.create
+        (event,) = [event async for event in await create(model="whisper", file=b"RIFF", stream=True)]
+        assert (event.type, event.text) == ("transcript.text.done", "Hello.")
+        with pytest.raises(AnswerError, match="not a JSON object"):
+            await create(model="whisper", file=b"RIFF", stream=True)
+        await there.next_call_is_answered()
+
+
 async def test_text_about_an_error_is_none() -> None:
     said = b'data: {"n": 1, "error": null, "choices": []}\n\ndata: {"n": 2, "said": "\\"error\\""}\n\n'
     async with visit(in_turn([streamed(said, DONE)])) as there:
