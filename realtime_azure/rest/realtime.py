@@ -13,6 +13,7 @@ from ..errors import AnswerError, ConfigurationError, request_id_of
 from ..events._base import Part
 from .call import Caller, CallOptions, Verb, as_json, given
 from .result import Result, came_with
+from .upload import Field as FormField
 
 
 class ClientSecret(Result):
@@ -142,8 +143,8 @@ class Calls:
             what = {
                 "form": {},
                 "files": [
-                    ("sdp", ("offer.sdp", sdp.encode(), "application/sdp")),
-                    ("session", ("session.json", as_json(session), "application/json")),
+                    ("sdp", FormField(sdp.encode(), "application/sdp")),
+                    ("session", FormField(as_json(session), "application/json")),
                 ],
             }
         response = await _v1(self._caller).call(_CALLS, options, headers=headers, credential=signs, **what)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from os import PathLike
 from pathlib import Path, PurePath
@@ -39,6 +40,14 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 _LOOKED_AT = 16
 
 
+@dataclass(frozen=True)
+class Field:
+    """A part of a form that is no file, but has a media type, *kind*."""
+
+    content: bytes
+    kind: str
+
+
 class Part:
     """A file as a part of a form: *part* is httpx2's, *replayable* whether it can be read twice."""
 
@@ -48,11 +57,14 @@ class Part:
 
 
 @asynccontextmanager
-async def opened(file: File, argument: str) -> AsyncGenerator[Part]:
+async def opened(file: File | Field, argument: str) -> AsyncGenerator[Part]:
     """*file*, open for the length of the block. Raises `ConfigurationError` for what is none, and `OSError`.
 
     The service knows a format by its name's ending: what has no name gets one by how it begins.
     """
+    if isinstance(file, Field):
+        yield Part((None, file.content, file.kind), replayable=True)
+        return
     name, content, rest = _named(file, argument)
     match content:
         case bytes() | bytearray() | memoryview():

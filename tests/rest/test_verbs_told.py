@@ -227,3 +227,23 @@ async def test_the_same_is_asked_in_v1(name: str) -> None:
     one, other = server.heard
     assert (other.method, other.target) == (one.method, one.target)
     assert (json.loads(other.body) if other.body else None) == (json.loads(one.body) if one.body else None)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("session", [None, SESSION], ids=["as the token says", "with a session"])
+async def test_a_call_is_offered_as_openai_offers_it(session: Any) -> None:
+    """The parts of its form are no files, and have no names."""
+    more = {} if session is None else {"session": session}
+    with fail_after(10):
+        async with serve(in_turn([answer(201, b"v=0", location="/v1/realtime/calls/rtc_1")])) as server:
+            async with AsyncOpenAI(base_url=f"{server.url}/openai/v1", api_key="k", max_retries=0) as client:
+                await client.realtime.calls.create(sdp="v=0", **more)
+            async with RestClient(server.url, api_version="v1", api_key="k", max_retries=0) as client_of_ours:
+                await client_of_ours.realtime.calls.create(sdp="v=0", client_secret="ek_1", **more)
+    said: list[Any] = []
+    for heard in server.heard:
+        kind, _, boundary = heard.headers["content-type"].partition("; boundary=")
+        body = heard.body.replace(boundary.encode(), b"-") if boundary else heard.body
+        said.append((heard.method, heard.target, kind, heard.headers["accept"], body))
+    assert said[0] == said[1]
+    assert server.heard[1].headers["authorization"] == "Bearer ek_1"
